@@ -1,0 +1,99 @@
+"""The desk: where an agent's act meets the house rules, the records and the customer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ..actions import Action, Speech
+from ..memory import Fact, Memory
+from . import customer
+from .actions import WRITES, Close, HandOver
+from .conduct import breaches
+from .customer import Mind
+from .scenes import Scene
+from .store import Refused, Store
+
+Decide = Callable[[Any, Action], dict[str, Any]]
+
+
+class State:
+    """A conversation at one turn: the records, the customer's mind, what the agent was shown."""
+
+    __slots__ = ("ended", "memory", "mind", "scene", "store")
+
+    def __init__(self, scene: Scene) -> None:
+        self.scene = scene
+        self.store = Store(scene.base)
+        self.mind = Mind(scene.plot.temper.patience)
+        self.memory = Memory()
+        self.ended = ""
+
+    def copy(self) -> State:
+        """A state that goes its own way."""
+        twin = State.__new__(State)
+        twin.scene, twin.ended = self.scene, self.ended
+        twin.store, twin.mind, twin.memory = self.store.copy(), self.mind.copy(), self.memory.copy()
+        return twin
+
+    def key(self) -> tuple[Any, ...]:
+        """What tells two states of one scene apart; words and the turn are no part of it."""
+        return self.store.key(), self.mind.key(), self.memory.key(), self.ended
+
+
+def opening(state: State) -> list[Fact]:
+    """The customer begins."""
+    return customer.opening(state.scene.plot, state.mind)
+
+
+def play(state: State, act: Action, decide: Decide | None) -> list[Fact]:
+    """One act of the agent: the house rules that it breaks, then what comes of it."""
+    facts = breaches(state.memory, state.scene.people, act)
+    if not isinstance(act, Speech):
+        facts.append(_on_records(state, act))
+        return facts
+    if isinstance(act, Close):
+        state.ended = "closed"
+        return facts
+    plot, mind = state.scene.plot, state.mind
+    if decide is None:
+        answer = customer.decide(plot, mind, act, not facts)
+    else:
+        answer = customer.checked(plot, mind, decide(customer.brief(plot), act))
+    said = customer.enact(plot, mind, act, answer)
+    if answer["act"] == "leave":
+        state.ended = "left"
+    if "message" in answer:
+        said[0]["message"] = answer["message"]
+    facts += said
+    return facts
+
+
+def goal(state: State) -> float:
+    """1 when every request is settled and the records have come to an accepted end."""
+    scene = state.scene
+    if len(state.mind.settled) < len(scene.plot.requests):
+        return 0.0
+    return float(state.store.key() in scene.accepted())
+
+
+def _on_records(state: State, act: Action) -> Fact:
+    """An act on the world: one result, or a refusal with its reason."""
+    name = act.__struct_config__.tag
+    if isinstance(act, HandOver):
+        state.ended = "handed_over"
+        _settle(state, lambda goal: goal.hand_over)
+        return {"kind": "result", "act": name, "shows": {}}
+    outcome = state.store.apply(act)
+    if outcome.__class__ is Refused:
+        return {"kind": "refused", "act": name, "why": outcome.reason}
+    if act.__class__ in WRITES:
+        _settle(state, lambda goal: goal.action == act)
+    return {"kind": "result", "act": name, "shows": outcome.shows}
+
+
+def _settle(state: State, done: Callable[[Any], bool]) -> None:
+    for no, request in customer.open_requests(state.scene.plot, state.mind):
+        if done(request.goal):
+            state.mind.settled.add(no)
+            return

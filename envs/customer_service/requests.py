@@ -1,0 +1,308 @@
+"""Requests over a store: each kind's builder gives a request with its goal, or None where the store has no room for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import msgspec
+
+from ..chance import below, permille, pick
+from .actions import (
+    Address,
+    CancelOrder,
+    ChangeAddress,
+    ChangeItems,
+    ChangePayment,
+    ChangeProfileAddress,
+    Claim,
+    ExchangeItems,
+    ReturnItems,
+)
+from .goals import DETAILS, WITHOUT_ORDER, Goal, Knowledge, Request
+from .store import Base, Customer, Item, Order, Variant
+
+OTHER_REASON = {"no_longer_needed": "ordered_by_mistake", "ordered_by_mistake": "no_longer_needed"}
+KINDS_OF_MONEY = ("credit_card", "paypal", "gift_card")
+
+
+class Spot(NamedTuple):
+    """Where a request is to be made: whose, about which order and item, with which draws."""
+
+    base: Base
+    caller: str
+    order_id: str
+    item: Item | None
+    draws: tuple[int, ...]
+    easy: bool
+    addresses: tuple[Address, Address]
+    """What a new address can be, and what it can be changed to."""
+
+    @property
+    def order(self) -> Order:
+        return self.base.orders[self.order_id]
+
+    @property
+    def person(self) -> Customer:
+        return self.base.customers[self.caller]
+
+
+Builder = Callable[[Spot], Request | None]
+
+
+def _about(spot: Spot) -> dict[str, Any]:
+    """What names the order and its item."""
+    values: dict[str, Any] = {"order_id": spot.order_id}
+    if spot.item is not None:
+        values["product"] = spot.base.products[spot.item.product].name
+    return values
+
+
+def _request(kind: Any, goal: Goal, values: dict[str, Any]) -> Request:
+    return Request(kind, goal, Knowledge(values))
+
+
+def order_question(spot: Spot) -> Request | None:
+    question = pick(spot.draws[0], ("status", "total"))
+    value = spot.order.status if question == "status" else sum(item.price for item in spot.order.items)
+    goal = Goal(claims=(Claim(spot.order_id, question, value),))
+    return _request("order_question", goal, _about(spot) | {"question": question})
+
+
+def product_question(spot: Spot) -> Request | None:
+    names = [product.name for product in spot.base.products.values()]
+    product = pick(spot.draws[0], tuple(spot.base.products.values()))
+    item_id, variant = pick(spot.draws[1], tuple(product.variants.items()))
+    same = [other for other in product.variants.values() if other.options == variant.options]
+    if names.count(product.name) > 1 or len(same) > 1 or not variant.options:
+        return None
+    question = pick(spot.draws[2], ("price", "available"))
+    value = variant.price if question == "price" else variant.available
+    goal = Goal(claims=(Claim(item_id, question, value),))
+    return _request(
+        "product_question", goal, {"question": question, "product": product.name, "options": dict(variant.options)}
+    )
+
+
+def cancel_order(spot: Spot) -> Request | None:
+    if spot.order.status != "pending":
+        return None
+    reason = pick(spot.draws[0], tuple(OTHER_REASON))
+    action = CancelOrder(spot.order_id, reason)  # type: ignore[arg-type]
+    return _request("cancel_order", Goal(action), _about(spot) | {"reason": reason})
+
+
+def change_address(spot: Spot) -> Request | None:
+    address = spot.addresses[0]
+    if spot.order.status not in ("pending", "pending (items changed)") or address == spot.order.address:
+        return None
+    values = _about(spot) | {"address": msgspec.structs.asdict(address)}
+    return _request("change_address", Goal(ChangeAddress(spot.order_id, address)), values)
+
+
+def change_profile_address(spot: Spot) -> Request | None:
+    address = spot.addresses[0]
+    if address == spot.person.address:
+        return None
+    action = ChangeProfileAddress(spot.caller, address)
+    return _request("change_profile_address", Goal(action), {"address": msgspec.structs.asdict(address)})
+
+
+def _covers(person: Customer, method: str, amount: int) -> bool:
+    found = person.payment_methods[method]
+    return found.kind != "gift_card" or found.balance >= amount
+
+
+def _wishes(spot: Spot, amount: int, among: tuple[str, ...]) -> list[tuple[str, str]]:
+    """The (wish, method id) pairs that can pay an amount: the original method, or the caller's only one of a kind."""
+    methods = spot.person.payment_methods
+    original = spot.order.payments[0].method
+    found = [("original", original)] if "original" in among and _covers(spot.person, original, amount) else []
+    for kind in KINDS_OF_MONEY:
+        ids = [name for name, method in methods.items() if method.kind == kind]
+        if kind in among and len(ids) == 1 and _covers(spot.person, ids[0], amount):
+            found.append((kind, ids[0]))
+    return found
+
+
+def change_payment(spot: Spot) -> Request | None:
+    total = sum(item.price for item in spot.order.items)
+    if spot.order.status not in ("pending", "pending (items changed)") or len(spot.order.payments) != 1:
+        return None
+    wishes = [w for w in _wishes(spot, total, KINDS_OF_MONEY) if w[1] != spot.order.payments[0].method]
+    if not wishes:
+        return None
+    wish, method = pick(spot.draws[0], tuple(wishes))
+    return _request("change_payment", Goal(ChangePayment(spot.order_id, method)), _about(spot) | {"payment_method": wish})
+
+
+def return_items(spot: Spot) -> Request | None:
+    if spot.order.status != "delivered" or spot.item is None:
+        return None
+    wish, method = pick(spot.draws[0], tuple(_wishes(spot, 0, ("original",) if spot.easy else ("original", "gift_card"))))
+    action = ReturnItems(spot.order_id, (spot.item.item,), method)
+    return _request("return_items", Goal(action), _about(spot) | {"payment_method": wish})
+
+
+def _siblings(spot: Spot, available: bool) -> list[tuple[str, Variant]]:
+    """The item's product's other variants, told apart by their options."""
+    assert spot.item is not None
+    variants = spot.base.products[spot.item.product].variants
+    own = spot.item.options
+    return [
+        (name, variant)
+        for name, variant in variants.items()
+        if name != spot.item.item and variant.available == available and variant.options.keys() == own.keys()
+    ]
+
+
+def wish_for(item: Item, variant: Variant) -> dict[str, str]:
+    """The options in which a variant differs from an item."""
+    return {axis: value for axis, value in variant.options.items() if item.options[axis] != value}
+
+
+def _swap(kind: Any, action: Any, status: str) -> Builder:
+    def build(spot: Spot) -> Request | None:
+        siblings = _siblings(spot, True) if spot.order.status == status and spot.item is not None else []
+        if not siblings or spot.item is None:
+            return None
+        new_id, variant = pick(spot.draws[0], tuple(siblings))
+        among = ("original",) if spot.easy else ("original", *KINDS_OF_MONEY)
+        wishes = _wishes(spot, variant.price - spot.item.price, among)
+        if not wishes:
+            return None
+        wish, method = pick(spot.draws[1], tuple(wishes))
+        goal = Goal(action(spot.order_id, (spot.item.item,), (new_id,), method))
+        return _request(kind, goal, _about(spot) | {"options": wish_for(spot.item, variant), "payment_method": wish})
+
+    return build
+
+
+change_items = _swap("change_items", ChangeItems, "pending")
+exchange_items = _swap("exchange_items", ExchangeItems, "delivered")
+
+
+def out_of_scope(spot: Spot) -> Request | None:
+    return _request("out_of_scope", Goal(hand_over=True), {})
+
+
+SERVED: dict[str, Builder] = {
+    "order_question": order_question,
+    "product_question": product_question,
+    "cancel_order": cancel_order,
+    "change_items": change_items,
+    "change_address": change_address,
+    "change_payment": change_payment,
+    "change_profile_address": change_profile_address,
+    "return_items": return_items,
+    "exchange_items": exchange_items,
+    "out_of_scope": out_of_scope,
+}
+"""Scene kind -> its builder, for the requests that can be served."""
+
+
+def changed(spot: Spot, request: Request) -> Request:
+    """The same request of a customer who will change their mind once it is proposed; as it was where nothing can change."""
+    alternative = CHANGES[request.request](spot, request) if request.request in CHANGES else None
+    if alternative is None:
+        return request
+    change, action = alternative
+    goal = Goal(action, first=request.goal.action, change=change)
+    return msgspec.structs.replace(request, goal=goal)
+
+
+def _other_reason(spot: Spot, request: Request) -> Any:
+    reason = OTHER_REASON[request.knows.values["reason"]]
+    return {"reason": reason}, CancelOrder(spot.order_id, reason)  # type: ignore[arg-type]
+
+
+def _other_address(spot: Spot, request: Request) -> Any:
+    address = spot.addresses[1]
+    current = spot.person.address if request.request == "change_profile_address" else spot.order.address
+    if address in (current, spot.addresses[0]):
+        return None
+    return {"address": msgspec.structs.asdict(address)}, msgspec.structs.replace(request.goal.action, address=address)
+
+
+def _other_variant(spot: Spot, request: Request) -> Any:
+    action: Any = request.goal.action
+    assert spot.item is not None
+    for new_id, variant in _siblings(spot, True):
+        amount = variant.price - spot.item.price
+        if new_id != action.new_item_ids[0] and _covers(spot.person, action.payment_method_id, amount):
+            wish = wish_for(spot.item, variant)
+            return {"options": wish}, msgspec.structs.replace(action, new_item_ids=(new_id,))
+    return None
+
+
+def _other_refund(spot: Spot, request: Request) -> Any:
+    before = request.knows.values["payment_method"]
+    for wish, method in _wishes(spot, 0, ("original", "gift_card")):
+        if wish != before and method != request.goal.action.payment_method_id:  # type: ignore[union-attr]
+            return {"payment_method": wish}, msgspec.structs.replace(request.goal.action, payment_method_id=method)
+    return None
+
+
+CHANGES: dict[str, Callable[[Spot, Request], Any]] = {
+    "cancel_order": _other_reason,
+    "change_address": _other_address,
+    "change_profile_address": _other_address,
+    "change_items": _other_variant,
+    "exchange_items": _other_variant,
+    "return_items": _other_refund,
+}
+
+
+def told(spot: Spot, request: Request, lookup: bool, level: str) -> Request:
+    """Lay out what the customer tells unasked, cannot tell, or tells wrongly.
+
+    `lookup` says that the product is found in one order of the caller alone, so that it can stand for the order's number.
+    """
+    values = request.knows.values
+    draws = spot.draws
+    fields = [field for field in values if field != "question"]
+    kept = _kept(fields, draws, level)
+    opens = [field for field in values if field == "question" or field in kept]
+    unknown: tuple[str, ...] = ()
+    mistakes: dict[str, Any] = {}
+    if lookup and level != "easy" and "order_id" in values:
+        share = 250 if level == "normal" else 350
+        others = [o for o, order in spot.base.orders.items() if order.customer == spot.caller and o != spot.order_id]
+        if permille(draws[6], share):
+            unknown = ("order_id",)
+            values = {field: value for field, value in values.items() if field != "order_id"}
+        elif others and permille(draws[7], share):
+            mistakes = {"order_id": pick(draws[6], tuple(others))}
+        if unknown or mistakes:
+            opens = list(dict.fromkeys(["product", *(field for field in opens if field != "order_id" or mistakes)]))
+    knows = Knowledge(values, tuple(opens), unknown, mistakes)
+    return msgspec.structs.replace(request, knows=knows)
+
+
+def _kept(fields: list[str], draws: tuple[int, ...], level: str) -> set[str]:
+    """The fields told unasked: on easy all but one at most, else about three in five."""
+    if level == "easy":
+        return set(fields) - {fields[below(draws[5], len(fields))]} if draws[4] & 1 and fields else set(fields)
+    return {field for place, field in enumerate(fields) if permille((draws[4] * (2 * place + 3)) & 0xFFFF, 600)}
+
+
+def turns(request: Request, orders: int, pushes: int) -> int:
+    """The turns that serving a request well can take, its customer's ways included."""
+    goal, knows, kind = request.goal, request.knows, request.request
+    if goal.hand_over:
+        return 1
+    if kind == "product_question":
+        return 3 + sum(field not in knows.opens for field in DETAILS[kind])
+    count = 0
+    if kind not in WITHOUT_ORDER:
+        count += 1 + (("order_id" not in knows.opens) or bool(knows.mistakes)) + bool(knows.mistakes)
+        count += orders if "order_id" in knows.unknown else 0
+    if goal.rule in ("not_your_order", "not_pending", "not_delivered"):
+        return count + 1 + pushes
+    count += sum(field not in knows.opens for field in DETAILS[kind])
+    count += kind in ("change_items", "exchange_items")
+    wishes = {str(knows.values.get("payment_method", "original")), str(goal.change.get("payment_method", "original"))}
+    count += wishes != {"original"} and "order_id" not in knows.unknown
+    if goal.rule is not None:
+        return count + 1 + pushes
+    return count + (1 if goal.claims else 2) + bool(goal.first)

@@ -1,0 +1,184 @@
+"""Scenes of CustomerService: a name, or a user's own JSON, becomes a store, a customer, and what counts as a good end."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from ..actions import Action
+from ..errors import BadScene
+from ..scenes import SceneName
+from .goals import Plot
+from .mentions import NOBODY, People, people_of
+from .plots import plotted_from, plotted_over
+from .requests import turns
+from .store import BadStore, Base, Refused, Store
+
+LIMITS = {"easy": 16, "normal": 32, "hard": 60}
+"""The turns that a scene has."""
+
+# How many of 24 scenes in a row are of each kind.
+SHARES = {
+    "easy": {
+        "order_question": 2, "product_question": 3, "cancel_order": 4, "change_items": 3, "change_address": 2,
+        "change_payment": 1, "change_profile_address": 1, "return_items": 3, "exchange_items": 2, "not_your_order": 1,
+        "not_pending": 1, "not_delivered": 1,
+    },
+    "normal": {
+        "order_question": 1, "product_question": 1, "cancel_order": 2, "change_items": 3, "change_address": 2,
+        "change_payment": 1, "change_profile_address": 1, "return_items": 2, "exchange_items": 2, "several": 2,
+        "not_your_order": 1, "not_pending": 1, "not_delivered": 1, "unavailable": 1, "gift_card_too_small": 1,
+        "refund_method": 1, "out_of_scope": 1,
+    },
+    "hard": {
+        "order_question": 1, "product_question": 1, "cancel_order": 1, "change_items": 2, "change_address": 1,
+        "change_payment": 1, "change_profile_address": 1, "return_items": 1, "exchange_items": 2, "several": 6,
+        "not_your_order": 1, "not_pending": 1, "not_delivered": 1, "unavailable": 1, "gift_card_too_small": 1,
+        "refund_method": 1, "out_of_scope": 1,
+    },
+}  # fmt: skip
+
+
+def _cycle(shares: dict[str, int]) -> tuple[str, ...]:
+    """The kinds, each as often as its share, spread evenly over the cycle."""
+    size = sum(shares.values())
+    places = [((turn + 0.5) * size / share, kind) for kind, share in shares.items() for turn in range(share)]
+    return tuple(kind for _, kind in sorted(places))
+
+
+CYCLES = {difficulty: _cycle(shares) for difficulty, shares in SHARES.items()}
+class Scene:
+    """A conversation to be had: plain data, shared by all that play it, never changed."""
+
+    __slots__ = ("base", "difficulty", "ends", "kind", "limit", "name", "par", "people", "plot", "test", "words")
+
+    def __init__(
+        self, name: str, kind: str, difficulty: str, test: bool, base: Base, plot: Plot, people: People = NOBODY
+    ) -> None:
+        self.name, self.kind, self.difficulty, self.test = name, kind, difficulty, test
+        self.base, self.plot, self.people = base, plot, people
+        self.par = par(plot, base)
+        self.limit = LIMITS[difficulty]
+        self.ends: frozenset[Any] | None = None
+        self.words: dict[int, tuple[int, ...]] = {}
+
+    def accepted(self) -> frozenset[Any]:
+        """The keys of the records' accepted ends, derived from what the customer wants."""
+        if self.ends is None:
+            goals = tuple(request.goal.action for request in self.plot.requests if request.goal.action)
+            self.ends = frozenset(_end(self.base, writes) for writes in self.plot.accepted_ends or (goals,))
+        return self.ends
+
+
+def _end(base: Base, writes: tuple[Action, ...]) -> Any:
+    store = Store(base)
+    for write in writes:
+        outcome = store.apply(write)
+        if isinstance(outcome, Refused):
+            raise BadScene(f"The goal {write!r} cannot be reached: {outcome.reason} Mend the goal or the store.")
+    return store.key()
+
+
+def par(plot: Plot, base: Base) -> int:
+    """The turns that a flawless conversation can take."""
+    person, temper = plot.person, plot.temper
+    orders = sum(order.customer == plot.customer for order in base.orders.values()) if len(base.orders) < 50 else 9
+    count = len(plot.requests) + len(temper.drifts)
+    if any(request.request != "product_question" for request in plot.requests):
+        count += 1 + ("email" not in person.opens) + 2 * bool(person.mistakes) + 2 * ("email" in person.unknown)
+    count += sum(turns(request, orders, temper.push_backs) for request in plot.requests)
+    return count - any(request.goal.hand_over for request in plot.requests)
+
+
+@functools.lru_cache(maxsize=4096)
+def build(name: str) -> Scene:
+    """The scene of a name, over a small store of its own."""
+    parts = SceneName.parse(name)
+    cycle = CYCLES[parts.difficulty]
+    kind = cycle[parts.index % len(cycle)]
+    base, plot = plotted_from(name, kind, parts.split == "test", parts.difficulty)
+    return Scene(name, kind, parts.difficulty, parts.split == "test", base, plot)
+
+
+class Shop:
+    """A user's own store, loaded once, and the scenes that can be had over it."""
+
+    def __init__(self, store: Store) -> None:
+        self.base = Base(store.base.products, store.base.customers | store.customers, store.base.orders | store.orders)
+        encoded = msgspec.json.encode(Store(self.base).to_dict(), order="deterministic")
+        self.suffix = f"@{hashlib.blake2b(encoded, digest_size=4).hexdigest()}"
+        self.people = people_of(self.base)
+        self.build = functools.lru_cache(maxsize=4096)(self._build)
+
+    @functools.cached_property
+    def feasible(self) -> frozenset[str]:
+        """The scene kinds that this store has room for."""
+        kinds = {kind for shares in SHARES.values() for kind in shares}
+        probe = f"CustomerService-v0/train/normal/000000{self.suffix}"
+        return frozenset(kind for kind in kinds if plotted_over(self.base, probe, kind, False, "normal"))
+
+    def cycle(self, difficulty: str) -> tuple[str, ...]:
+        """The kinds of a difficulty that can be had here, in the same shares."""
+        kept = tuple(kind for kind in CYCLES[difficulty] if kind in self.feasible)
+        if not kept:
+            raise BadStore(("/orders: no scene can be made over this store; give it customers with orders.",))
+        return kept
+
+    def _build(self, name: str) -> Scene:
+        parts = SceneName.parse(name)
+        cycle = self.cycle(parts.difficulty)
+        kind = cycle[parts.index % len(cycle)]
+        test = parts.split == "test"
+        plot = plotted_over(self.base, name, kind, test, parts.difficulty)
+        if plot is None:
+            raise BadScene(f"Scene {name!r} of kind {kind!r} cannot be had over this store: take another index.")
+        return Scene(name, kind, parts.difficulty, test, self.base, plot, self.people)
+
+
+class SceneFile(Plot, frozen=True, kw_only=True):
+    """A user's own scene as JSON: a store, who calls, and with what."""
+
+    store: dict[str, Any]
+    difficulty: str = "hard"
+
+
+def load(data: dict[str, Any]) -> Scene:
+    """A scene from a user's own JSON (`SCENE_SCHEMA`); what is wrong with it is told in a `BadScene`."""
+    try:
+        file = msgspec.convert(data, SceneFile)
+        base = Store.from_dict(file.store).base
+    except (msgspec.ValidationError, BadStore) as error:
+        raise BadScene(f"This is no scene of CustomerService: {error}. Its format is in docs/scenes.md.") from None
+    if file.difficulty not in LIMITS:
+        raise BadScene(f"difficulty {file.difficulty!r} is not known: choose one of {', '.join(LIMITS)}.")
+    if file.customer not in base.customers:
+        raise BadScene(f"The scene's customer {file.customer!r} is not in its store: name one of {list(base.customers)}.")
+    if not file.requests:
+        raise BadScene("The scene has no requests: a customer wants at least one thing.")
+    encoded = msgspec.json.encode(data, order="deterministic")
+    name = f"own/{hashlib.blake2b(encoded, digest_size=8).hexdigest()}"
+    scene = Scene(name, "own", file.difficulty, False, base, file, people_of(base))
+    scene.accepted()
+    return scene
+
+
+SCENE_SCHEMA = msgspec.json.schema(SceneFile)
+
+
+def shop(store: str | Path | dict[str, Any] | Store) -> Shop:
+    """A user's store with its scenes; a file is loaded once a process, and again when it has changed."""
+    if isinstance(store, Store):
+        return Shop(store)
+    if isinstance(store, dict):
+        return Shop(Store.from_dict(store))
+    path = Path(store).resolve()
+    return _shop_at(path, path.stat().st_mtime_ns if path.exists() else 0)
+
+
+@functools.lru_cache(maxsize=8)
+def _shop_at(path: Path, changed: int) -> Shop:
+    return Shop(Store.load(path))

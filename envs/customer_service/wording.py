@@ -1,0 +1,212 @@
+"""Words: what customers say, and what tools show."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ..actions import ActionSet
+from ..chance import block, paired, permille
+from ..memory import Fact
+from ..wording import sentence
+from .actions import ACTIONS
+from .conduct import prose
+from .customer import NUMBERS
+from .phrases import HEADS, TAILS
+from .scenes import Scene
+
+EASY = (4, 4)
+"""How many heads and tails of each list the easy scenes know."""
+MONEY = {
+    "original": "original payment method",
+    "credit_card": "credit card",
+    "paypal": "PayPal account",
+    "gift_card": "gift card",
+}
+DETAIL_HEADS = {"opening": "also", "reply": "reply", "again": "again", "correct": "correct", "change": "also", "decline": "also"}
+"""How a detail is told -> the heads it begins with."""
+SPOKEN = ("reason", "question")
+"""The fields whose value is a phrase of its own."""
+
+
+class Speaker:
+    """One utterance in the making: its draws, its sentences."""
+
+    __slots__ = ("_curt", "_draws", "_easy", "_place", "_test", "_typos", "sentences")
+
+    def __init__(self, scene: Scene, turn: int) -> None:
+        temper = scene.plot.temper
+        self._draws = block(scene.name, f"words {turn}")
+        self._easy, self._test = scene.difficulty == "easy", scene.test
+        self._curt, self._typos = temper.talk == "curt", temper.typos
+        self._place = 0
+        self.sentences: list[str] = []
+
+    def say(self, group: str, key: str, value: str | None = None) -> str:
+        """Add a sentence: a head of the group, a tail of the key with the value in it; the tail's own words come back."""
+        heads, tails = HEADS[group], TAILS[key]
+        place = self._place
+        self._place = place + 2
+        one, two = self._draws[place & 31], self._draws[place + 1 & 31]
+        sizes = EASY if self._easy else (len(heads), len(tails))
+        first, second = paired(one, two, sizes, self._test, self._easy)
+        head = "" if self._curt and group != "request" else heads[first]
+        tail = tails[second]
+        if self._typos and permille((one ^ (two << 3)) & 0xFFFF, self._typos):
+            tail = misspelt(tail, two)
+        if value is not None:
+            tail = tail.replace("{value}", value)
+        text = sentence(head, tail)
+        self.sentences.append(text)
+        return text[len(head) + 1 : len(head) + 1 + len(tail)] if head else text[: len(tail)]
+
+
+def misspelt(text: str, draw: int) -> str:
+    """The text with two neighbouring letters swapped in a word of five letters or more."""
+    words = text.split(" ")
+    long = [place for place, word in enumerate(words) if len(word) > 4 and word.isalpha()]
+    if not long:
+        return text
+    place = long[draw % len(long)]
+    word = words[place]
+    cut = 1 + draw // 7 % (len(word) - 3)
+    words[place] = word[:cut] + word[cut + 1] + word[cut] + word[cut + 2 :]
+    return " ".join(words)
+
+
+def say(scene: Scene, facts: Sequence[Fact], turn: int) -> str:
+    """What the customer says in a turn; each fact is given the words that carry it."""
+    own = facts[0].get("message")
+    if own is not None:
+        for fact in facts:
+            fact["words"] = []
+        return str(own)
+    speaker = Speaker(scene, turn)
+    talk = scene.plot.temper.talk
+    if turn == 0 and talk != "curt":
+        speaker.say("greeting", "greeting")
+    for fact in facts:
+        fact["words"] = _fact(speaker, fact)
+    if talk == "talkative" and (turn == 0 or turn % 3 == 0):
+        speaker.say("chatter", "chatter")
+    return " ".join(speaker.sentences)
+
+
+def _fact(speaker: Speaker, fact: Fact) -> list[str]:
+    """Say one fact, and name the words that carry it."""
+    act, how, field = fact["act"], fact["how"], fact.get("field")
+    if field is None or act == "cannot_tell":
+        group, key = _reaction(act, how)
+        return [speaker.say(group, key)]
+    value = fact["value"]
+    if field == "request":
+        if value == "nothing":
+            return [speaker.say("nothing", "nothing")]
+        return [speaker.say("request", f"request.{value}")]
+    if field in SPOKEN:
+        return [speaker.say(DETAIL_HEADS[how], f"{field}.{value}")]
+    words = spoken(field, value)
+    speaker.say("announce" if field == "announce" else DETAIL_HEADS[how], field, words)
+    return [words]
+
+
+def _reaction(act: str, how: str) -> tuple[str, str]:
+    if act == "accept" and how != "reply":
+        return how, how
+    if act == "push_back":
+        return "push_back", f"push_back.{how}"
+    if act == "tell":
+        return "reassure", "reassure"
+    return act, act
+
+
+def spoken(field: str, value: Any) -> str:
+    """A value as people say it."""
+    if field == "name":
+        return f"{value['first_name']} {value['last_name']}"
+    if field == "options":
+        return " and ".join(f"{axis} {choice}" for axis, choice in value.items())
+    if field == "address":
+        return place(value)
+    if field == "payment_method":
+        return " and my ".join(MONEY[kind] for kind in ([value] if isinstance(value, str) else value))
+    if field == "announce":
+        return NUMBERS[value] if value < len(NUMBERS) else str(value)
+    return str(value)
+
+
+def place(address: dict[str, str]) -> str:
+    """An address on one line."""
+    street2 = address.get("street2")
+    street = f"{address['street']}, {street2}" if street2 else address["street"]
+    return f"{street}, {address['city']}, {address['state']} {address['postcode']}, {address['country']}"
+
+
+def show(scene: Scene, fact: Fact) -> str:
+    """A tool's result on one line; the line is the fact's words."""
+    line = f"[{fact['act']}] {'; '.join(_view(name, view) for name, view in fact['shows'].items()) or 'done'}"
+    fact["words"] = [line]
+    return line
+
+
+def _view(name: str, view: dict[str, Any]) -> str:
+    """A record, or the part of it that was shown."""
+    if "status" in view:
+        return _order(name, view)
+    if "price" in view:
+        return f"{name} ({_options(view['options'])}) price {view['price']} {'available' if view['available'] else 'sold out'}"
+    if name == "customer":
+        return f"customer_id {view['customer_id']}" if view["customer_id"] else "no such customer"
+    if "payment_methods" in view or "address" in view:
+        return _customer(name, view)
+    return f"{name} {view['name']}"
+
+
+def _options(options: dict[str, str]) -> str:
+    return ", ".join([f"{axis} {value}" for axis, value in options.items()])
+
+
+def _order(name: str, view: dict[str, Any]) -> str:
+    parts = [f"{name}: status {view['status']}, customer {view['customer']}"]
+    for item in view["items"]:
+        parts.append(f"{item['item']} ({item['product']} {item['name']}, {_options(item['options'])}) price {item['price']}")
+    parts.append(f"total {view['total']}")
+    parts += [f"{payment['kind']} {payment['amount']} by {payment['method']}" for payment in view["payments"]]
+    parts.append(f"address {place(view['address'])}")
+    if "cancel_reason" in view:
+        parts.append(f"cancel_reason {view['cancel_reason']}")
+    if "return" in view:
+        parts.append(f"return {', '.join(view['return']['items'])} to {view['return']['method']}")
+    if "exchange" in view:
+        swap = view["exchange"]
+        items, new = ", ".join(swap["items"]), ", ".join(swap["new_items"])
+        parts.append(f"exchange {items} for {new}, difference {swap['difference']} by {swap['method']}")
+    return "; ".join(parts)
+
+
+def _customer(name: str, view: dict[str, Any]) -> str:
+    parts = []
+    if "email" in view:
+        parts.append(f"{view['first_name']} {view['last_name']}, {view['email']}")
+    if "address" in view:
+        parts.append(f"address {place(view['address'])}")
+    for method, about in view.get("payment_methods", {}).items():
+        balance = f" balance {about['balance']}" if "balance" in about else ""
+        parts.append(f"{method} {about['kind']}{balance}")
+    if "orders" in view:
+        parts.append(f"orders {', '.join(view['orders']) or 'none'}")
+    return f"{name}: {'; '.join(parts)}"
+
+
+def brief(prompt: str) -> str:
+    """What the agent is told at the start: the job, the house rules, the actions."""
+    return "\n\n".join([JOB, prose(), _actions(ACTIONS, prompt)])
+
+
+def _actions(actions: ActionSet, prompt: str) -> str:
+    return f"Actions (fields with ? may be left out):\n{actions.prompt(examples=prompt == 'full')}"
+
+
+JOB = """You work at the support desk of an online shop. Answer each message with exactly one JSON object, an action, and nothing else.
+Acts on the records are answered by their result, marked [like_this]; the customer does not hear them. Acts of speech (ask, inform,
+propose, refuse, apologise, close) are answered by the customer. Money is in whole cents. Serve what the customer asks for, then close."""

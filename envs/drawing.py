@@ -1,0 +1,162 @@
+"""The transcript as a picture, drawn with Pillow: the customer on the left, the agent on the right, the world between."""
+
+from __future__ import annotations
+
+import functools
+import unicodedata
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageDraw, ImageFont
+
+from .render import Block, wrap
+
+WIDTH, HEIGHT = 960, 720
+HEADER = 48
+MARGIN, GAP = 20, 10
+PAD_X, PAD_Y = 14, 9
+MAX_ROWS = 26
+"""The rows of one bubble; what is longer ends in dots."""
+MAX_CHARS = 4000
+BACKGROUND, BAR, PALE, FAINT = "#eef1f5", "#1f2937", "#f9fafb", "#6b7280"
+
+
+class Look(NamedTuple):
+    """How a speaker's bubble is drawn; `at` is 0 for left, 1 for right."""
+
+    at: float
+    share: float
+    size: int
+    mono: bool
+    fill: str
+    edge: str
+    ink: str
+
+
+LOOKS = {
+    "customer": Look(0.0, 0.66, 17, False, "#ffffff", "#d5dae1", "#111827"),
+    "agent": Look(1.0, 0.74, 15, True, "#dbeafe", "#b6d3fb", "#1e3a8a"),
+    "world": Look(0.0, 0.86, 15, False, "#fef6d8", "#f0dfa0", "#713f12"),
+    "system": Look(0.5, 0.90, 13, False, BACKGROUND, BACKGROUND, FAINT),
+}
+
+
+class Bubble(NamedTuple):
+    """A block, measured and ready to be drawn."""
+
+    who: str
+    rows: list[str]
+    width: int
+    height: int
+
+
+def picture(blocks: Sequence[Block], title: str, caption: str) -> npt.NDArray[np.uint8]:
+    """The newest blocks that fit, in order, under a header."""
+    image = Image.new("RGB", (WIDTH, HEIGHT), BACKGROUND)
+    canvas = ImageDraw.Draw(image)
+    bubbles, height = _newest(blocks)
+    # A short conversation begins at the top; a long one ends at the bottom and scrolls off under the header.
+    top = min(HEADER + GAP, HEIGHT - height)
+    for index, bubble in enumerate(bubbles):
+        named = index == 0 or bubbles[index - 1].who != bubble.who
+        top += _draw(canvas, bubble, top, named)
+    _header(canvas, title, caption)
+    return np.asarray(image).copy()
+
+
+def _newest(blocks: Sequence[Block]) -> tuple[list[Bubble], int]:
+    """The last bubbles that fill the picture, and the height they take."""
+    bubbles: list[Bubble] = []
+    height = 0
+    for block in reversed(blocks):
+        if height > HEIGHT - HEADER:
+            break
+        bubbles.insert(0, _bubble(block))
+        height += bubbles[0].height
+    return bubbles, height
+
+
+def _bubble(block: Block) -> Bubble:
+    look = LOOKS[block.who]
+    room = WIDTH * look.share - 2 * (MARGIN + PAD_X)
+    rows = wrap(drawable(block.text[:MAX_CHARS]), room, lambda text: _measure(text, look))
+    if len(rows) > MAX_ROWS:
+        rows = [*rows[: MAX_ROWS - 1], "..."]
+    width = int(max(_measure(row, look) for row in rows)) + 2 * PAD_X
+    return Bubble(block.who, rows, width, _label_height() + len(rows) * _pitch(look) + 2 * PAD_Y + GAP)
+
+
+def _draw(canvas: ImageDraw.ImageDraw, bubble: Bubble, top: int, named: bool) -> int:
+    """Draw one bubble with its speaker's name above it; the height that it took is returned."""
+    look = LOOKS[bubble.who]
+    left = int(MARGIN + look.at * (WIDTH - 2 * MARGIN - bubble.width))
+    body = top + _label_height()
+    bottom = top + bubble.height - GAP
+    canvas.rounded_rectangle((left, body, left + bubble.width, bottom), 12, look.fill, look.edge)
+    if named and bubble.who != "system":
+        font = _font(13)
+        x = left + 4 + look.at * (bubble.width - 8 - font.getlength(bubble.who))
+        canvas.text((x, top + 1), bubble.who, FAINT, font)
+    for number, row in enumerate(bubble.rows):
+        _text(canvas, left + PAD_X, body + PAD_Y + number * _pitch(look), row, look)
+    return bubble.height
+
+
+def _text(canvas: ImageDraw.ImageDraw, left: float, top: float, row: str, look: Look) -> None:
+    font = _font(look.size)
+    if not look.mono:
+        canvas.text((left, top), row, look.ink, font)
+        return
+    # Pillow's own scalable font is proportional: each character is centred in a cell of one width.
+    cell = _cell(look.size)
+    for number, mark in enumerate(row):
+        if mark != " ":
+            canvas.text((left + (number + 0.5) * cell, top), mark, look.ink, font, anchor="ma")
+
+
+def _header(canvas: ImageDraw.ImageDraw, title: str, caption: str) -> None:
+    canvas.rectangle((0, 0, WIDTH, HEADER), BAR)
+    canvas.text((MARGIN, HEADER / 2), drawable(title), PALE, _font(20), anchor="lm")
+    canvas.text((WIDTH - MARGIN, HEADER / 2), drawable(caption), "#cbd5e1", _font(15), anchor="rm")
+
+
+def _measure(text: str, look: Look) -> float:
+    return len(text) * _cell(look.size) if look.mono else _font(look.size).getlength(text)
+
+
+def _pitch(look: Look) -> int:
+    """From one row to the next."""
+    return look.size + 6
+
+
+def _label_height() -> int:
+    return 18
+
+
+@functools.cache
+def _font(size: int) -> ImageFont.FreeTypeFont:
+    font = ImageFont.load_default(size)
+    assert isinstance(font, ImageFont.FreeTypeFont)
+    return font
+
+
+def _cell(size: int) -> float:
+    return round(size * 0.6)
+
+
+def drawable(text: str) -> str:
+    """A text of characters that Pillow's own font has; accents are dropped, and what is left over becomes a box."""
+    return text if text.isascii() else "".join(map(_drawable, text))
+
+
+@functools.lru_cache(maxsize=4096)
+def _drawable(mark: str) -> str:
+    plain = _SPELT.get(mark) or "".join(part for part in unicodedata.normalize("NFKD", mark) if part in _KNOWN)
+    return plain or "\N{REPLACEMENT CHARACTER}"
+
+
+_KNOWN = frozenset(map(chr, range(32, 127))) | frozenset("\n‘’“”…")
+_SPELT = {"–": "-", "—": "-", "€": "EUR ", "£": "GBP ", "ß": "ss", "ø": "o", "Ø": "O", "æ": "ae", "Æ": "AE", "ł": "l", "Ł": "L"}
+_SPELT |= {"đ": "d", "Đ": "D", "ı": "i", "·": ".", "→": "->", "×": "x"} | {mark: mark for mark in _KNOWN}

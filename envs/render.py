@@ -1,0 +1,189 @@
+"""The transcript for eyes: a string, lines in the terminal, or a picture. rich and Pillow are imported where used."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from gymnasium.error import DependencyNotInstalled
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+Message = Mapping[str, str]
+
+WIDTH = 100
+"""Columns of the `ansi` transcript."""
+LABEL = 10
+ONE_LINE = 76
+"""An action's JSON that is no longer stands on one line."""
+STYLES = {"system": "dim", "customer": "cyan", "world": "yellow", "agent": "green"}
+
+
+class Block(NamedTuple):
+    """What one speaker said: the customer, the agent, the world (results and notes), or the system."""
+
+    who: str
+    text: str
+
+
+class Renderer:
+    """Shows one environment's conversations; `title` names the environment."""
+
+    def __init__(self, title: str) -> None:
+        self.title = title
+        self._shown = 0
+        self._console: Console | None = None
+
+    def render(self, mode: str, messages: Sequence[Message], caption: str) -> Any:
+        """The transcript in a mode: a string (`ansi`), a picture (`rgb_array`), or nothing (`human`: see `show`)."""
+        if mode == "ansi":
+            return transcript(messages, caption)
+        return draw(messages, self.title, caption) if mode == "rgb_array" else None
+
+    def show(self, messages: Sequence[Message], fresh: bool, caption: str = "") -> None:
+        """Print to the terminal what is new since the last call; `fresh`: a new conversation begins."""
+        console = self._terminal()
+        if fresh or len(messages) < self._shown:  # fewer messages: a snapshot was restored
+            self._shown = 0
+            console.rule(self.title, style="dim")
+        for block in blocks(messages[self._shown :]):
+            console.print(_line(block, console.encoding))
+        if caption:
+            console.print(_encodable(caption, console.encoding), style="dim", markup=False, justify="right")
+        self._shown = len(messages)
+
+    def close(self) -> None:
+        """Forget the terminal; nothing is held open."""
+        self._console, self._shown = None, 0
+
+    def _terminal(self) -> Console:
+        if self._console is None:
+            from rich.console import Console
+
+            self._console = Console(highlight=False)
+        return self._console
+
+
+def transcript(messages: Sequence[Message], caption: str) -> str:
+    """The transcript as plain text, a label before each speaker's words."""
+    lines = [caption]
+    for who, text in blocks(messages):
+        rows = wrap(text, WIDTH - LABEL)
+        lines += [f"{who:<{LABEL}}{rows[0]}", *(f"{'':<{LABEL}}{row}" for row in rows[1:])]
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def draw(messages: Sequence[Message], title: str, caption: str) -> Any:
+    """The transcript as a picture: a NumPy array of shape (height, width, 3)."""
+    try:
+        from .drawing import picture
+    except ModuleNotFoundError as error:
+        raise DependencyNotInstalled(
+            "render_mode='rgb_array' draws with Pillow, which is not installed: "
+            'run pip install "stateset-gym[render]", or choose another render_mode.'
+        ) from error
+    return picture(blocks(messages), title, caption)
+
+
+def blocks(messages: Sequence[Message]) -> list[Block]:
+    """Who said what: the lines of the world are told apart from the customer's, and actions are laid out."""
+    found: list[Block] = []
+    for message in messages:
+        role, content = message["role"], message["content"]
+        if role == "assistant":
+            found.append(Block("agent", printable(_pretty(content))))
+        elif role == "system":
+            found.append(Block("system", _folded(printable(content))))
+        else:
+            found += _heard(printable(content))
+    return found
+
+
+def wrap(text: str, width: float, measure: Callable[[str], float] = len) -> list[str]:
+    """Lines no wider than `width`, broken between words, and within a word only where it must be."""
+    lines: list[str] = []
+    for line in text.split("\n"):
+        current = ""
+        for piece in _PIECE.findall(line):
+            if current and measure(current + piece) > width:
+                lines.append(current)
+                current = ""
+            current += piece if current or piece == line[: len(piece)] else piece.lstrip()
+            while (cut := _fitting(current, width, measure)) < len(current):
+                lines.append(current[:cut])
+                current = current[cut:]
+        lines.append(current)
+    return lines
+
+
+_PIECE = re.compile(r"[ ]{0,40}[^ ]{1,80}")
+"""A word with the space before it; bounds keep a megabyte without a space from costing quadratic time."""
+
+
+def _fitting(text: str, width: float, measure: Callable[[str], float]) -> int:
+    """How many characters of a text fit; at least one."""
+    if measure(text) <= width:
+        return len(text)
+    size = len(text) - 1
+    while size > 1 and measure(text[:size]) > width:
+        size -= 1
+    return max(size, 1)
+
+
+def printable(text: str) -> str:
+    """A text without what could move a cursor, hide or reorder words: such characters are replaced."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(
+        mark if mark.isprintable() or mark == "\n" else " " if mark.isspace() else "\N{REPLACEMENT CHARACTER}"
+        for mark in text.expandtabs(4).replace("\r\n", "\n")
+    )
+
+
+def _pretty(content: str) -> str:
+    """An agent's JSON on one line, or indented where it is long; any other text as it is."""
+    try:
+        value = json.loads(content)
+    except (ValueError, RecursionError):
+        return content
+    line = json.dumps(value, ensure_ascii=False)
+    return line if len(line) <= ONE_LINE else json.dumps(value, ensure_ascii=False, indent=2)
+
+
+def _folded(content: str) -> str:
+    """The system message is long and always the same: its first line stands for it."""
+    first, _, rest = content.partition("\n")
+    return f"{first} (and {len(rest.splitlines())} more lines)" if rest else first
+
+
+def _heard(content: str) -> list[Block]:
+    """A user message as blocks: the engine's lines begin with a bracket, the customer's never do."""
+    found: list[Block] = []
+    for line in content.split("\n"):
+        who = "world" if line.startswith("[") else "customer"
+        if found and found[-1].who == who:
+            found[-1] = Block(who, f"{found[-1].text}\n{line}")
+        else:
+            found.append(Block(who, line))
+    return found
+
+
+def _line(block: Block, encoding: str) -> Any:
+    """A block for the terminal: a coloured label, then the words. Never markup: agents may write brackets."""
+    from rich.table import Table
+    from rich.text import Text
+
+    row = Table.grid(padding=(0, 1, 0, 0))
+    row.add_column(width=LABEL - 1)
+    row.add_column()
+    style = STYLES[block.who]
+    row.add_row(Text(block.who, style=f"bold {style}"), Text(_encodable(block.text, encoding), style=style))
+    return row
+
+
+def _encodable(text: str, encoding: str) -> str:
+    """A text that the terminal can show: characters that it lacks become question marks."""
+    return text.encode(encoding, "replace").decode(encoding)
