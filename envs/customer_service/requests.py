@@ -295,7 +295,7 @@ def turns(request: Request, orders: int, pushes: int) -> int:
         return 3 + sum(field not in knows.opens for field in DETAILS[kind])
     count = 0
     if kind not in WITHOUT_ORDER:
-        count += 1 + (("order_id" not in knows.opens) or bool(knows.mistakes)) + bool(knows.mistakes)
+        count += 1 + ("order_id" not in knows.opens) + 2 * bool(knows.mistakes)
         count += orders if "order_id" in knows.unknown else 0
     if goal.rule in ("not_your_order", "not_pending", "not_delivered"):
         return count + 1 + pushes
