@@ -8,10 +8,13 @@ from typing import Any
 
 from jsonschema_rs import Draft202012Validator, ValidationError, ValidationErrorKind
 
-from .plain import clip, dumps, place
+from .plain import clip, dumps, place, size
 
 MAX_REASON = 300
 """Characters in a reason."""
+
+MAX_EXPLAINED = 2000
+"""Values in what is explained; jsonschema-rs collects an error for each of them before it gives the first."""
 
 _NOUNS = {
     "object": "an object",
@@ -37,6 +40,11 @@ class Explainer:
 
     def explain(self, value: Any) -> str | None:
         """The reason, or None when the value fits."""
+        if (values := size(value)) > MAX_EXPLAINED:
+            fits = self._validator.is_valid(value)
+            return (
+                None if fits else f"the value does not fit the schema; it holds {values} values, too many to say where"
+            )
         if self._tagged and isinstance(value, dict):
             reason = _tag_fault((), self._tag, self._values, value)
             return clip(reason, MAX_REASON) if reason else self._told(self._branch(value[self._tag]), value)

@@ -14,6 +14,9 @@ MAX_DEPTH = 100
 MAX_VALUES = 1_000_000
 """Values in one document; lists that share their items can otherwise stand for more than any memory holds."""
 
+_SEARCHED = 20_000
+"""Values among which a fault is looked for by name."""
+
 _HUGE = 10**4300
 """Python and msgspec both read and write integers of up to 4300 digits."""
 
@@ -21,6 +24,13 @@ _HUGE = 10**4300
 def is_plain(value: Any) -> bool:
     """Whether a value is plain JSON: exact dicts, lists, strings, finite numbers, booleans and None; never raises."""
     return _is_plain(value, MAX_DEPTH, [MAX_VALUES])
+
+
+def size(value: Any) -> int:
+    """How many values a plain value holds."""
+    left = [MAX_VALUES]
+    _is_plain(value, MAX_DEPTH, left)
+    return MAX_VALUES - left[0]
 
 
 def _is_plain(value: Any, room: int, left: list[int]) -> bool:
@@ -80,7 +90,7 @@ def loads(text: str | bytes) -> Any:
 def why_not_plain(value: Any) -> str:
     """The first thing in a value that is not plain JSON, as a sentence."""
     pending: list[tuple[tuple[Any, ...], Any]] = [((), value)]
-    for _ in range(MAX_VALUES):
+    for _ in range(_SEARCHED):
         if not pending:
             break
         path, item = pending.pop()
@@ -88,7 +98,9 @@ def why_not_plain(value: Any) -> str:
         if fault:
             return f"{place(path)} is not JSON: {fault}"
         pending += [((*path, key), child) for key, child in reversed(_children(item))]
-    return f"the value is not JSON: it holds more than {MAX_VALUES} values"
+    return (
+        f"the value is not JSON: the fault is not among its first {_SEARCHED} values (at most {MAX_VALUES} are allowed)"
+    )
 
 
 def place(path: tuple[Any, ...] | list[Any]) -> str:

@@ -104,7 +104,7 @@ REASONS: list[tuple[Any, str]] = [
     ("{close}", "there is no JSON object in the text"),
     (CLOSE * 2, "there is more than one JSON object in the text; answer with exactly one"),
     (f"{CLOSE} or {{}}", "there is more than one JSON object"),
-    (f"{CLOSE} {{\"type\": ", "there is more than one JSON object"),
+    (f'{CLOSE} {{"type": ', "there is more than one JSON object"),
     (f"{{{CLOSE}}}", "the JSON object lies inside other braces"),
     (f"[{CLOSE}]", "an action is a JSON object, not an array"),
     ("5", "an action is a JSON object, not 5"),
@@ -131,7 +131,10 @@ REASONS: list[tuple[Any, str]] = [
     ('{"type":"close","message":5}', "`message` is 5; it must be a string"),
     ('{"type":"propose","action":{"type":"close"}}', '`action.type` is "close"; it must be one of: cancel_order'),
     ('{"type":"propose","action":{"type":"cancel_order"}}', "`action.order_id` is missing; `action.reason` is missing"),
-    ('{"type":"inform","claims":[{"about":"a","field":"b","value":1.5}]}', "`claims[0].value` is 1.5; it must be a str"),
+    (
+        '{"type":"inform","claims":[{"about":"a","field":"b","value":1.5}]}',
+        "`claims[0].value` is 1.5; it must be a str",
+    ),
     ("x" * 10_000_000, "the text has 10000000 characters; at most 1000000 are read"),
     ({"type": "close", "message": ("a",)}, "`message` is not JSON: it is a Python tuple"),
     ({"type": "close", 1: 2}, "the value is not JSON: a key is a Python int"),
@@ -166,7 +169,12 @@ BOMBS = {
     "thoughts": "<think>" * 99_999,
     "one long string": '{"type":"close","message":"' + "a" * 999_900,
     "many fields": "{" + ",".join(f'"k{n}":{n}' for n in range(70_000)) + "}",
-    "many wrong items": '{"type":"return_items","order_id":"O1","payment_method_id":"M","item_ids":[' + "1," * 300_000 + "1]}",
+    "many wrong items": '{"type":"return_items","order_id":"O1","payment_method_id":"M","item_ids":['
+    + "1," * 300_000
+    + "1]}",
+    "many wrong items in a union": '{"type":"propose","action":{"type":"return_items","order_id":"O1","item_ids":['
+    + "1," * 300_000
+    + "1]}}",
     "backslashes": '{"type":"close","message":"' + "\\" * 900_000,
     "digits": '{"type":"close","message":' + "1" * 900_000 + "}",
 }
@@ -178,7 +186,7 @@ def test_a_long_text_is_judged_in_bounded_time(text: str) -> None:
     found = PARSER.parse(text)
     assert isinstance(found, Malformed)
     assert len(found.reason) <= 300
-    assert time.process_time() - began < 3
+    assert time.process_time() - began < 2
 
 
 ANY_JSON = st.recursive(
@@ -186,11 +194,13 @@ ANY_JSON = st.recursive(
     lambda part: st.lists(part, max_size=3) | st.dictionaries(st.text(max_size=5), part, max_size=3),
     max_leaves=6,
 )
-ANY_OBJECT = st.sampled_from([(), {1, 2}, b"x", 1j, Loud(), Foreign(), Ask, np.int64(3), np.zeros(2), range(3), ..., json])
-PIECES = st.sampled_from(
-    ["{", "}", '"', "```json\n", "\n```", "<think>", "</think>", CLOSE, '{"type":', '"ask"', ",", ":", "\\", "[", "]", "\ud800"]
-    + ['"field"', '"email"', "NaN", "1e999", " ", "\x00", "é", '"message"', "5", "null"]
+ANY_OBJECT = st.sampled_from(
+    [(), {1, 2}, b"x", 1j, Loud(), Foreign(), Ask, np.int64(3), np.zeros(2), range(3), ..., json]
 )
+WORDS = (
+    """{ } " ```json ``` <think> </think> {"type":"close"} {"type": "ask" , : \\ [ ] "field" "email" NaN 1e999 é 5"""
+)
+PIECES = st.sampled_from(WORDS.split()) | st.sampled_from(" \n\x00\ud800")
 
 
 @settings(max_examples=800)
@@ -213,7 +223,9 @@ def samples(parser: Parser, seed: int, break_at: int, value: Any) -> dict[str, A
     return action if break_at >= len(names) else action | {names[break_at]: value}
 
 
-TRICKY = st.sampled_from([0, 5, -5, 5.0, 1.0, 1.5, -0.0, 2**63, 2**64, 2**70, 1e300, True, None, "", "ab", "abc", "1", []])
+TRICKY = st.sampled_from(
+    [0, 5, -5, 5.0, 1.0, 1.5, -0.0, 2**63, 2**64, 2**70, 1e300, True, None, "", "ab", "abc", "1", []]
+)
 TRICKY |= st.sampled_from([["a"], [1], {}, {"a": 1}, {"a": 1.0}, {"a": "b"}, {"type": "wave"}, "\U0001f600\U0001f600"])
 
 
@@ -246,7 +258,9 @@ def test_what_an_agent_emitted_is_transcribed() -> None:
     assert transcribe(ACTIONS, "a\ud800") == "a\\ud800"
 
 
-@pytest.mark.parametrize("raw", [Loud(), object(), Foreign(), lambda: 0, np.zeros(10**6), {1: Loud()}, Close(message=Loud()), (1,)])  # type: ignore[arg-type]
+@pytest.mark.parametrize(
+    "raw", [Loud(), object(), Foreign(), lambda: 0, np.zeros(10**6), {1: Loud()}, Close(message=Loud()), (1,)]
+)  # type: ignore[arg-type]
 def test_other_objects_are_described_shortly_without_an_address(raw: Any) -> None:
     text = transcribe(ACTIONS, raw)
     assert text.startswith("<")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections import Counter
+from random import Random
 from typing import Any
 
 import msgspec
@@ -11,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stateset_gym.envs.customer_service.actions import ACTIONS, CancelOrder, ChangeItems, ExchangeItems, HandOver
+from stateset_gym.envs.customer_service.actions import ACTIONS, HandOver
 from stateset_gym.envs.customer_service.store import Refused, Result, Store
 
 STATUSES = ["pending"] * 6 + ["pending (items changed)", "processed", "cancelled"] + ["delivered"] * 4
@@ -25,93 +26,93 @@ def address(street: str) -> dict[str, str]:
     return {"street": street, "street2": "", "city": "Hull", "state": "HU", "country": "UK", "postcode": street[0]}
 
 
-@st.composite
-def shops(draw: st.DrawFn) -> dict[str, Any]:
-    """A small store: what it says is sound, and its prices, balances and payments are anything."""
-    money = st.integers(0, 5)
-    products = {
-        product: {
-            "name": product.lower(),
-            "variants": {
-                item: {"options": {"size": item}, "price": draw(money), "available": draw(st.integers(0, 3)) > 0}
-                for item in items
-            },
-        }
-        for product, items in PRODUCTS.items()
-    }
-    customers = {}
-    for customer, methods in METHODS.items():
-        kinds = {"M1": {"kind": "credit_card"}, "M2": {"kind": "paypal"}}
-        gifts = {gift: {"kind": "gift_card", "balance": draw(money)} for gift in ("G1", "G2")}
-        customers[customer] = {
-            "first_name": "Ada",
-            "last_name": draw(st.sampled_from(["Moss", "Lund"])),
-            "email": f"{customer}@post.example",
-            "address": address(draw(st.sampled_from(STREETS))),
-            "payment_methods": {method: (kinds | gifts)[method] for method in methods},
-        }
-    orders = {f"O{n}": draw(orders_of(draw(st.sampled_from(["C1", "C1", "C2"])), money)) for n in range(3)}
-    return {"products": products, "customers": customers, "orders": orders}
+def made_shop(chance: Random) -> dict[str, Any]:
+    """A small store: its references are sound, its prices, balances and payments are anything."""
 
+    def variant(item: str) -> dict[str, Any]:
+        return {"options": {"size": item}, "price": chance.randrange(6), "available": chance.random() < 0.8}
 
-@st.composite
-def orders_of(draw: st.DrawFn, customer: str, money: st.SearchStrategy[int]) -> dict[str, Any]:
-    lines = [
-        {"product": "P1" if item < "I4" else "P2", "item": item, "price": draw(money), "options": {"size": item}}
-        for item in draw(st.lists(st.sampled_from(ITEMS), min_size=1, max_size=3))
-    ]
-    methods = st.sampled_from(METHODS[customer])
-    kinds = st.sampled_from(["payment", "payment", "payment", "refund"])
-    booking = st.fixed_dictionaries({"kind": kinds, "amount": money, "method": methods})
     return {
-        "customer": customer,
-        "status": draw(st.sampled_from(STATUSES)),
-        "address": address("1 Quay"),
-        "items": lines,
-        "payments": draw(st.one_of(st.lists(booking, min_size=1, max_size=1), st.lists(booking, max_size=3))),
+        "products": {
+            product: {"name": product.lower(), "variants": {item: variant(item) for item in items}}
+            for product, items in PRODUCTS.items()
+        },
+        "customers": {customer_id: made_customer(chance, customer_id) for customer_id in METHODS},
+        "orders": {f"O{n}": made_order(chance) for n in range(4)},
     }
 
 
-ORDERS = st.sampled_from(["O0", "O1", "O2", "O2", "O9"])
-CUSTOMERS = st.sampled_from(["C1", "C2", "C9"])
-METHOD_IDS = st.sampled_from(["M1", "M1", "M2", "G1", "G2"])
-ADDRESSES = st.sampled_from(STREETS).map(address)
-NAMES = st.sampled_from(["", "Ada", "moss", "Lund", "1", "2"])
+def made_customer(chance: Random, customer_id: str) -> dict[str, Any]:
+    methods: dict[str, Any] = {"M1": {"kind": "credit_card"}, "M2": {"kind": "paypal"}}
+    methods |= {gift: {"kind": "gift_card", "balance": chance.randrange(6)} for gift in ("G1", "G2")}
+    return {
+        "first_name": "Ada",
+        "last_name": chance.choice(["Moss", "Lund"]),
+        "email": f"{customer_id}@post.example",
+        "address": address(chance.choice(STREETS)),
+        "payment_methods": {method: methods[method] for method in METHODS[customer_id]},
+    }
 
 
-@st.composite
-def acts(draw: st.DrawFn, shop: dict[str, Any]) -> dict[str, Any]:
+def made_order(chance: Random) -> dict[str, Any]:
+    customer_id = chance.choice(["C1", "C1", "C2"])
+    return {
+        "customer": customer_id,
+        "status": chance.choice(STATUSES),
+        "address": address("1 Quay"),
+        "items": [
+            {"product": product_of(item), "item": item, "price": chance.randrange(6), "options": {"size": item}}
+            for item in chance.choices(ITEMS, k=chance.randint(1, 3))
+        ],
+        "payments": [
+            {
+                "kind": chance.choice(["payment", "payment", "payment", "refund"]),
+                "amount": chance.randrange(6),
+                "method": chance.choice(METHODS[customer_id]),
+            }
+            for _ in range(chance.choice([1, 1, 1, 0, 2, 3]))
+        ],
+    }
+
+
+def product_of(item: str) -> str:
+    return "P1" if item < "I4" else "P2"
+
+
+def made_act(chance: Random, shop: dict[str, Any]) -> dict[str, Any]:
     """An act on the world; those on items mostly name items of the order, and variants of their products."""
-    kind = draw(st.sampled_from([name for name in ACTIONS.names if name in NAIVE]))
-    order_id = draw(ORDERS)
-    held = [line["item"] for line in shop["orders"].get(order_id, {"items": []})["items"]] or ITEMS
-    items = draw(st.lists(st.sampled_from(held * 3 + ITEMS), max_size=2))
-    siblings = [PRODUCTS["P1"] if item < "I4" else PRODUCTS["P2"] for item in items]
-    news = [draw(st.sampled_from(each * 4 + ["I9", "I1"])) for each in siblings]
-    if draw(st.integers(0, 9)) == 0:
-        news.append("I1")
+    order_id = chance.choice(["O0", "O1", "O2", "O3", "O0", "O1", "O2", "O3", "O9"])
+    lines = shop["orders"].get(order_id, {"items": []})["items"]
+    held = [line["item"] for line in lines] or ITEMS
+    items = [chance.choice(held if chance.random() < 0.95 else ITEMS) for _ in range(chance.choice([0, 1, 1, 1, 2, 2]))]
+    news = [chance.choice([*PRODUCTS[product_of(item)] * 4, "I9", "I1"]) for item in items]
     fields = {
         "order_id": order_id,
         "item_ids": items,
-        "new_item_ids": news,
-        "payment_method_id": draw(METHOD_IDS),
-        "customer_id": draw(CUSTOMERS),
-        "product_id": draw(st.sampled_from(["P1", "P9"])),
-        "address": draw(ADDRESSES),
+        "new_item_ids": [*news, "I1"] if chance.random() < 0.05 else news,
+        "payment_method_id": chance.choice(["M1", "M1", "M2", "G1", "G2"]),
+        "customer_id": chance.choice(["C1", "C2", "C9"]),
+        "product_id": chance.choice(["P1", "P9"]),
+        "address": address(chance.choice(STREETS)),
         "reason": "no_longer_needed",
-        "email": draw(st.sampled_from(["", "", "c1@POST.example", "x"])),
-        "first_name": draw(NAMES),
-        "last_name": draw(NAMES),
-        "postcode": draw(NAMES),
+        "email": chance.choice(["", "", "c1@POST.example", "x"]),
+        "first_name": chance.choice(["", "Ada", "ada", "Bo"]),
+        "last_name": chance.choice(["", "moss", "Lund", "Moss"]),
+        "postcode": chance.choice(["", "1", "2"]),
     }
+    kind = chance.choice(sorted(NAIVE))
     wanted = [field.name for field in msgspec.structs.fields(ACTIONS.by_name[kind])]
     return {"type": kind} | {name: fields[name] for name in wanted}
 
 
-@st.composite
-def plays(draw: st.DrawFn) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    shop = draw(shops())
-    return shop, draw(st.lists(acts(shop), min_size=1, max_size=6))
+def made_play(chance: Random) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    shop = made_shop(chance)
+    return shop, [made_act(chance, shop) for _ in range(chance.randint(1, 20))]
+
+
+# Seeded generators: strategies of this depth draw mostly the simplest stores, in which almost every act is refused.
+seeds = st.randoms(use_true_random=True)
+plays = seeds.map(made_play)
 
 
 # The second reading: each rule over plain dicts, with assertions for what the rules ask.
@@ -277,8 +278,8 @@ def test_the_naive_reading_knows_every_act_on_the_world():
         Store.from_dict({"products": {}, "customers": {}, "orders": {}}).apply(HandOver("x"))
 
 
-@settings(max_examples=250)
-@given(plays())
+@settings(max_examples=400)
+@given(plays)
 def test_a_plain_second_reading_of_the_rules_agrees(play):
     shop, sequence = play
     store = Store.from_dict(shop)
@@ -295,8 +296,8 @@ def test_a_plain_second_reading_of_the_rules_agrees(play):
     assert Store.from_dict(shop).to_dict() == shop
 
 
-@settings(max_examples=100)
-@given(plays())
+@settings(max_examples=300)
+@given(plays)
 def test_no_money_appears_or_vanishes(play):
     shop, sequence = play
     store = Store.from_dict(shop)
@@ -327,8 +328,8 @@ def holdings(shop: dict[str, Any]) -> Counter[tuple[str, str]]:
     return held
 
 
-@settings(max_examples=100)
-@given(plays())
+@settings(max_examples=300)
+@given(plays)
 def test_a_cancelled_or_changed_order_is_paid_for_what_it_holds(play):
     """Each accepted act moves exactly what the shop is owed: the item prices, or nothing once it is cancelled."""
     shop, sequence = play
@@ -346,26 +347,27 @@ def test_a_cancelled_or_changed_order_is_paid_for_what_it_holds(play):
         assert paid == (0 if each["status"] == "cancelled" else total)
 
 
-@settings(max_examples=100)
-@given(st.data(), shops())
-def test_keys_are_equal_exactly_when_the_worlds_are(data, shop):
-    sequences = st.lists(acts(shop), max_size=3)
+@settings(max_examples=300)
+@given(seeds)
+def test_keys_are_equal_exactly_when_the_worlds_are(chance):
+    shop = made_shop(chance)
     store = Store.from_dict(shop)
-    branches = [store.copy() for _ in range(3)]
-    branches.append(branches[2].copy())
-    for branch in branches[:3]:
-        for act in data.draw(sequences):
+    few = [made_act(chance, shop) for _ in range(6)]  # from a few acts, so that branches meet again
+    branches = [store.copy() for _ in range(4)]
+    branches.append(store.copy())
+    for branch in branches[:4]:
+        for act in chance.choices(few, k=3):
             branch.apply(decoded(act))
     worlds = [branch.to_dict() for branch in [*branches, store]]
     keys = [branch.key() for branch in [*branches, store]]
-    assert worlds[3] == worlds[4] == shop  # a copy does not follow, nor does the store
+    assert worlds[4] == worlds[5] == shop  # neither a copy nor the store follows another copy
     for world, key in zip(worlds, keys, strict=True):
         assert [key == other for other in keys] == [world == other for other in worlds]
         assert [hash(key) == hash(other) for other in keys] == [world == other for other in worlds]
 
 
-@settings(max_examples=50)
-@given(plays())
+@settings(max_examples=150)
+@given(plays)
 def test_what_was_shown_is_the_callers_own(play):
     shop, sequence = play
     store, twin = Store.from_dict(shop), Store.from_dict(shop)
@@ -386,17 +388,11 @@ def spoil(value: Any) -> None:
 
 
 def test_the_plays_reach_every_act_on_both_sides():
-    """The properties are not empty: each act is both accepted and refused in what they generate."""
+    """The properties are not empty: each act is accepted and refused many times in what they generate."""
     seen: Counter[tuple[str, bool]] = Counter()
-
-    @settings(max_examples=400, derandomize=True, database=None)
-    @given(plays())
-    def play(drawn):
-        store = Store.from_dict(drawn[0])
-        seen.update((act["type"], isinstance(store.apply(decoded(act)), Result)) for act in drawn[1])
-
-    play()
-    missing = {(name, side) for name in NAIVE for side in (True, False)} - set(seen) - {("list_products", False)}
-    assert not missing
-    swaps = [seen[CancelOrder.__struct_config__.tag, True], seen[ChangeItems.__struct_config__.tag, True]]
-    assert min([*swaps, seen[ExchangeItems.__struct_config__.tag, True]]) >= 5
+    for seed in range(500):
+        shop, sequence = made_play(Random(seed))
+        store = Store.from_dict(shop)
+        seen.update((act["type"], isinstance(store.apply(decoded(act)), Result)) for act in sequence)
+    few = {(name, side): seen[name, side] for name in NAIVE for side in (True, False) if seen[name, side] < 10}
+    assert few == {("list_products", False): 0}

@@ -14,6 +14,7 @@ TREE = {
     "$defs": {"node": {"type": "object", "properties": {"kids": {"type": "array", "items": {"$ref": "#/$defs/node"}}}}},
     "$ref": "#/$defs/node",
 }
+BUSH = {"type": "object", "properties": {name: {"$ref": "#"} for name in "abcdefgh"}}
 LIST = {"anyOf": [{"type": "object", "properties": {"next": {"$ref": "#"}}, "required": ["next"]}, {"type": "null"}]}
 LINK = {"type": ["object", "null"], "properties": {"next": {"$ref": "#"}}, "required": ["next"]}
 
@@ -52,6 +53,7 @@ SCHEMAS: list[dict[str, Any]] = [
     {"type": "string", "examples": ["ada@post.example"]},
     {"$ref": "#/$defs/a~1b", "$defs": {"a/b": {"type": "integer"}}},
     TREE,
+    BUSH,
     LIST,
     LINK,
     ACTIONS.schema,
@@ -190,7 +192,11 @@ def composite(part: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
         ),
         st.fixed_dictionaries(
             {"type": st.just("array"), "items": part},
-            optional={"minItems": st.integers(0, 2), "maxItems": st.integers(2, 4), "prefixItems": st.lists(part, min_size=1, max_size=2)},
+            optional={
+                "minItems": st.integers(0, 2),
+                "maxItems": st.integers(2, 4),
+                "prefixItems": st.lists(part, min_size=1, max_size=2),
+            },
         ),
         st.fixed_dictionaries({"anyOf": st.lists(part, min_size=1, max_size=3)}),
     )

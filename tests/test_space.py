@@ -135,7 +135,11 @@ HARD: list[tuple[dict[str, Any], list[Any], list[Any]]] = [
     ({"required": ["a"]}, [{"a": None}, [], "x"], [{}, {"A": 1}]),
     ({"required": ["__proto__"]}, [{"__proto__": 1}], [{}]),
     ({"additionalProperties": False, "properties": {"a": {}}}, [{}, {"a": 1}], [{"a": 1, "b": 1}]),
-    ({"additionalProperties": {"type": "integer"}, "patternProperties": {"^x": {}}}, [{"x": "s", "n": 1}], [{"n": "s"}]),
+    (
+        {"additionalProperties": {"type": "integer"}, "patternProperties": {"^x": {}}},
+        [{"x": "s", "n": 1}],
+        [{"n": "s"}],
+    ),
     ({"propertyNames": {"maxLength": 1}}, [{"a": 1}, {}], [{"ab": 1}]),
     ({"minProperties": 1, "maxProperties": 1}, [{"a": 1}, 5], [{}, {"a": 1, "b": 1}]),
     ({"dependentRequired": {"a": ["b"]}}, [{"b": 1}, {"a": 1, "b": 1}], [{"a": 1}]),
@@ -250,7 +254,9 @@ def test_containment_is_that_of_jsonschema(schema: dict[str, Any], values: list[
         assert (space.explain(value) is None) == space.contains(value)
 
 
-POISON = st.sampled_from([(), math.nan, -math.inf, np.int8(1), np.float32(1), np.array("a"), "\ud800", {1: 1}, b"", {2}])
+POISON = st.sampled_from(
+    [(), math.nan, -math.inf, np.int8(1), np.float32(1), np.array("a"), "\ud800", {1: 1}, b"", {2}]
+)
 
 
 @settings(max_examples=200, deadline=None)
@@ -280,7 +286,11 @@ REASONS = [
     (5, {"maximum": 4}, "the value: 5 is greater than the maximum of 4"),
     ({}, ACTIONS.schema, "`type` is missing; it must be one of: find_customer, get_customer"),
     ({"type": "sing"}, ACTIONS.schema, '`type` is "sing"; it must be one of: find_customer, get_customer'),
-    ({"type": "propose", "action": {"type": "ask"}}, ACTIONS.schema, '`action.type` is "ask"; it must be one of: cancel'),
+    (
+        {"type": "propose", "action": {"type": "ask"}},
+        ACTIONS.schema,
+        '`action.type` is "ask"; it must be one of: cancel',
+    ),
     ({"type": "inform", "claims": [{}]}, ACTIONS.schema, "`claims[0].about` is missing; `claims[0].field` is missing"),
 ]
 
@@ -358,7 +368,9 @@ def test_values_are_json_already() -> None:
 
 def test_threads_share_a_space() -> None:
     space, found = JSON(ACTIONS.schema), []
-    threads = [threading.Thread(target=lambda: found.append(all(CANCEL in space for _ in range(2000)))) for _ in range(4)]
+    threads = [
+        threading.Thread(target=lambda: found.append(all(CANCEL in space for _ in range(2000)))) for _ in range(4)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -8,6 +8,7 @@ import pickle
 import time
 
 import jsonschema
+import msgspec
 import pytest
 
 from stateset_gym.envs.customer_service.actions import CancelOrder, ChangeAddress, FindCustomer, GetOrder
@@ -224,6 +225,17 @@ def test_keys_tell_worlds_apart_and_a_change_undone_is_no_change():
     assert len({start, moved, other.key()}) == 2
     store.apply(ChangeAddress("O1", Address(**HOME)))
     assert store.key() == start
+
+
+def test_keys_do_not_mind_in_which_order_options_were_written():
+    one = Store.from_dict(edited("orders/O1/items/0/options", {"color": "blue", "size": "M"}))
+    ours, theirs = one.copy(), one.copy()
+    for store, options in ((ours, {"color": "red", "size": "M"}), (theirs, {"size": "M", "color": "red"})):
+        order = store.order("O1")
+        item = msgspec.structs.replace(order.items[0], options=options)
+        store.orders["O1"] = msgspec.structs.replace(order, items=(item,))
+    assert ours.to_dict() == theirs.to_dict()
+    assert ours.key() == theirs.key() != one.key()
 
 
 def test_a_changed_store_survives_pickling():

@@ -54,11 +54,11 @@ def cannot_pay(records: Records, order: Order, method_id: str, amount: int) -> R
 
 
 def book(records: Records, order_id: str, order: Order, bookings: Sequence[Payment] = ()) -> Result:
-    """Keep the changed order with its new bookings, move the gift cards' balances at once, and show what changed."""
-    if bookings:
-        order = msgspec.structs.replace(order, payments=(*order.payments, *bookings))
+    """Keep the changed order, move the gift cards' balances by its new bookings at once, and show what changed."""
     records.orders[order_id] = order
     shows = {order_id: order_view(records.base, order)}
+    if not bookings:
+        return Result(shows, writes=True)
     before = after = _owner(records, order)
     for booking in bookings:
         after = _moved(after, booking)

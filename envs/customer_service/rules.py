@@ -96,7 +96,9 @@ def cancel_order(records: Records, act: CancelOrder) -> Result | Refused:
     if isinstance(order, Refused):
         return order
     refunds = [Payment("refund", amount, method) for method, amount in unrefunded(order.payments)]
-    return book(records, act.order_id, _replace(order, status="cancelled", cancel_reason=act.reason), refunds)
+    booked = (*order.payments, *refunds)
+    changed = _replace(order, status="cancelled", payments=booked, cancel_reason=act.reason)
+    return book(records, act.order_id, changed, refunds)
 
 
 def change_items(records: Records, act: ChangeItems) -> Result | Refused:
@@ -108,9 +110,10 @@ def change_items(records: Records, act: ChangeItems) -> Result | Refused:
     if isinstance(swapped, Refused):
         return swapped
     items, difference = swapped
-    booking = [Payment("payment" if difference > 0 else "refund", abs(difference), act.payment_method_id)]
-    changed = _replace(order, status=ITEMS_CHANGED, items=items)
-    return book(records, act.order_id, changed, booking if difference else [])
+    booking = Payment("payment" if difference > 0 else "refund", abs(difference), act.payment_method_id)
+    bookings = [booking] if difference else []
+    changed = _replace(order, status=ITEMS_CHANGED, items=items, payments=(*order.payments, *bookings))
+    return book(records, act.order_id, changed, bookings)
 
 
 def change_address(records: Records, act: ChangeAddress) -> Result | Refused:
@@ -138,7 +141,7 @@ def change_payment(records: Records, act: ChangePayment) -> Result | Refused:
     if refusal := cannot_pay(records, order, act.payment_method_id, paid.amount):
         return refusal
     bookings = [Payment("payment", paid.amount, act.payment_method_id), Payment("refund", paid.amount, paid.method)]
-    return book(records, act.order_id, order, bookings)
+    return book(records, act.order_id, _replace(order, payments=(paid, *bookings)), bookings)
 
 
 def change_profile_address(records: Records, act: ChangeProfileAddress) -> Result | Refused:
