@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ..conversation import ConversationEnv, Parts
+from ..conversation import ConversationEnv
+from ..parts import Parts
 from . import customer, desk, scenes, wording
 from .actions import ACTIONS
 from .store import Store

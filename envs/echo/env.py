@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ..conversation import ConversationEnv, Parts
+from ..conversation import ConversationEnv
+from ..parts import Parts
 from . import rules, scenes, wording
 from .actions import ACTIONS
 

@@ -1,0 +1,68 @@
+"""What an environment is made of, as the engine sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from .actions import Action, ActionSet
+from .memory import Fact, Memory
+
+Decide = Callable[[Any, Action], dict[str, Any]]
+"""A customer: (their brief, the agent's act of speech) -> one customer act."""
+
+
+class Scene(Protocol):
+    """What the engine asks of a scene; the rest is its environment's own business."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def kind(self) -> str: ...
+    @property
+    def par(self) -> int: ...
+    @property
+    def limit(self) -> int: ...
+
+
+class State(Protocol):
+    """What the engine asks of a conversation's state: plain data, copied in microseconds."""
+
+    memory: Memory
+    ended: str
+
+    @property
+    def scene(self) -> Any: ...
+    def copy(self) -> Any: ...
+    def key(self) -> Any: ...
+
+
+@dataclass(frozen=True)
+class Parts:
+    """An environment's small parts, as the engine calls them."""
+
+    name: str
+    actions: ActionSet
+    cycles: Mapping[str, tuple[str, ...]]
+    """Difficulty -> the scene kinds, in the cycle in which indices bear them."""
+    build: Callable[[str], Any]
+    """Scene name -> scene."""
+    load: Callable[[dict[str, Any]], Any]
+    """A user's own scene, as JSON -> scene."""
+    start: Callable[[Any], Any]
+    """Scene -> state."""
+    opening: Callable[[Any], list[Fact]]
+    """State -> what the customer says first."""
+    play: Callable[[Any, Action, Decide | None], list[Fact]]
+    """State, act, customer -> facts; changes the state."""
+    show: Callable[[Any, Fact], str]
+    """Scene, a result -> its words."""
+    say: Callable[[Any, Sequence[Fact], int], str]
+    """Scene, what the customer said, turn -> their words; writes each fact's own words into it."""
+    goal: Callable[[Any], float]
+    """State -> the share of the goal that is reached."""
+    brief: Callable[[str], str]
+    """Prompt mode -> the system message."""
+    floors: Mapping[str, tuple[float, float, str]]
+    """Cheap agent -> the success and the mean return it may reach, and why."""
