@@ -82,9 +82,9 @@ class ConversationEnv(gymnasium.Env[Observation, Any]):
     ) -> tuple[Observation, dict[str, Any]]:
         """Begin the next scene of the stream that `seed` starts, or the one that `options={"scene": ...}` names."""
         super().reset(seed=seed)
-        scene = self._scene(options) if options else self._build(self.pool.draw(self.np_random))
-        self._turn = turn = self._tree.root(scene)
-        self._limit = self._max_turns or scene.limit
+        name, build = self._scene(options) if options else (self.pool.draw(self.np_random), self._build)
+        self._turn = turn = self._tree.root(name, build)
+        self._limit = self._max_turns or turn.scene.limit
         self._messages: list[Message] = [*self._system, {"role": "user", "content": turn.content}]
         if self.render_mode == "human":
             self._show(fresh=True)
@@ -95,7 +95,7 @@ class ConversationEnv(gymnasium.Env[Observation, Any]):
         before = self._turn
         if before is None or before.over:
             raise ResetNeeded(f"{self.parts.name}: the conversation is over or has not begun; call reset() first.")
-        turn = before.next.get(action) if action.__class__ is str else None
+        turn = before.next.get(action) if before.next and action.__class__ is str else None
         self._turn = turn = turn or self._tree.grow(before, action, self._limit, self._strict)
         self._messages += ({"role": "assistant", "content": turn.text}, {"role": "user", "content": turn.content})
         if self.render_mode == "human":
@@ -117,7 +117,7 @@ class ConversationEnv(gymnasium.Env[Observation, Any]):
 
     def snapshot(self) -> Snapshot:
         """The conversation at this turn, in microseconds."""
-        return Snapshot(self._begun("keep"), self.np_random.bit_generator.state)
+        return Snapshot(self._tree.share(self._begun("keep")), self.np_random.bit_generator.state)
 
     def restore(self, snapshot: Snapshot) -> tuple[Observation, dict[str, Any]]:
         """Go back to a snapshot; the observation and the info of that turn are returned."""
@@ -155,19 +155,20 @@ class ConversationEnv(gymnasium.Env[Observation, Any]):
     def _suffix(self) -> str:
         return ""
 
-    def _scene(self, options: dict[str, Any]) -> Any:
-        """The scene that a reset's options ask for."""
+    def _scene(self, options: dict[str, Any]) -> tuple[str, Callable[[str], Any]]:
+        """The name of the scene that a reset's options ask for, and what builds it."""
         unknown = sorted(set(options) - {"scene"})
         if unknown:
             raise BadArgument(f"reset(options=...) holds {unknown}: only 'scene' is known.")
         wanted = options["scene"]
         if isinstance(wanted, dict):
-            return self.parts.load(wanted)
+            own = self.parts.load(wanted)
+            return own.name, lambda name: own
         name = SceneName.parse(wanted)
         if name.env != self.parts.name or name.store != self._suffix():
-            own = f"{self.parts.name}{self._suffix()}"
-            raise BadScene(f"Scene {wanted!r} is not one of {own}: take a scene of this environment and store.")
-        return self._build(wanted)
+            here = f"{self.parts.name}{self._suffix()}"
+            raise BadScene(f"Scene {wanted!r} is not one of {here}: take a scene of this environment and store.")
+        return wanted, self._build
 
     def _ask_customer(self, brief: Any, act: Action) -> dict[str, Any]:
         """Let a user's callable play the customer: (brief, transcript, action) -> one customer act."""

@@ -7,7 +7,7 @@ number of them is kept.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from ..rewards.terms import Reward
@@ -28,7 +28,7 @@ class Turn:
     """One point of a conversation: what the agent did, what came of it, and where it stands."""
 
     __slots__ = (
-        "act", "content", "facts", "next", "note", "number", "over", "parent", "reward", "scene", "state",
+        "act", "content", "facts", "next", "number", "over", "parent", "plain", "reward", "scene", "shared", "state",
         "terminated", "terms", "text", "total", "truncated",
     )  # fmt: skip
 
@@ -38,17 +38,34 @@ class Turn:
     content: str
     """The answer to them."""
     facts: list[Fact]
+    plain: bool
+    """Whether results and the customer's words are all there is: no fault, no end."""
     terms: dict[str, float]
-    note: dict[str, Any]
-    """What the info says beside facts and terms."""
     state: Any
     """The environment's state here; None once a later turn has taken it over."""
-    next: dict[str, Turn]
-    """Action text -> the turn it leads to."""
+    shared: bool
+    """Whether several turns may follow this one, so that its state has to stay."""
+    next: dict[str, Turn] | None
+    """Action text -> the turn it leads to; None where turns are not kept."""
 
     def info(self) -> dict[str, Any]:
         """The info of this turn: the same keys, of the same types, at every turn."""
-        return {"facts": [fact.copy() for fact in self.facts], "reward_terms": self.terms.copy(), **self.note}
+        scene = self.scene
+        info = {
+            "scene": scene.name,
+            "kind": scene.kind,
+            "par": scene.par,
+            "facts": [fact.copy() for fact in self.facts],
+            "reward_terms": self.terms.copy(),
+            "malformed": "",
+            "refused": "",
+            "violations": [],
+            "outcome": "",
+            "is_success": False,
+        }
+        if not self.plain:
+            _tell(info, self.facts)
+        return info
 
     def path(self) -> list[Turn]:
         """The turns from the opening to this one."""
@@ -68,53 +85,63 @@ class Turn:
 
 
 class Tree:
-    """Makes turns, and keeps those that other episodes will meet."""
+    """Makes turns, and keeps those of scenes that are met again."""
 
     def __init__(self, parts: Parts, reward: Reward, decide: Decide | None) -> None:
         self._parts, self._reward, self._decide = parts, reward, decide
         self._parser = Parser(parts.actions)
-        self._roots: dict[Any, Turn] = {}
+        self._roots: dict[str, Turn | None] = {}
         self._count = 0
+        self._nothing = reward.score((), False, 0.0)
 
-    def root(self, scene: Any) -> Turn:
-        """The opening of a scene."""
-        turn = self._roots.get(scene)
+    def root(self, name: str, build: Callable[[str], Any]) -> Turn:
+        """The opening of a scene; a scene that is met a second time is kept, with all that follows."""
+        turn = self._roots.get(name)
         if turn is None:
-            turn = self._opening(scene)
-            self._keep(scene, turn)
+            turn = self._opening(build(name))
+            if name in self._roots and self._decide is None:
+                turn.next = {}
+                turn.shared = True
+            self._roots[name] = turn if turn.shared else None
+            self._count += 1
+            if self._count > KEPT:
+                self._forget()
         return turn
 
     def grow(self, before: Turn, action: Any, limit: int, strict: bool) -> Turn:
         """The turn that an action leads to; `strict` raises where the action is malformed."""
         parts = self._parts
-        act = self._parser.parse(action)
+        act: Any = self._parser.parse(action)
         if act.__class__ is Malformed:
             if strict:
                 raise InvalidAction(f"{parts.name}: malformed action: {act.reason}")
-            facts: list[Fact] = [{"kind": "malformed", "why": act.reason}]
-            state = self._take(before)
+            state, facts = self._take(before), [{"kind": "malformed", "why": act.reason}]
             act = None
         else:
             state = self._take(before)
             facts = parts.play(state, act, self._decide)
         turn = Turn()
-        turn.scene, turn.parent, turn.act, turn.state, turn.next = before.scene, before, act, state, {}
+        turn.scene = scene = before.scene
+        turn.parent, turn.act, turn.state = before, act, state
         turn.number = number = before.number + 1
-        turn.text = action if action.__class__ is str else transcribe(parts.actions, action)
-        turn.content = self._content(turn.scene, facts, number)
+        turn.text = action if act is not None and action.__class__ is str else transcribe(parts.actions, action)
+        turn.shared = turn.truncated = False
+        turn.terminated = ended = state.ended != ""
+        self._word(turn, facts)
         state.memory.fold(act, facts)
-        turn.terminated = state.ended != ""
-        turn.truncated = not turn.terminated and number >= limit
-        turn.over = turn.terminated or turn.truncated
-        if turn.over:
+        turn.over = over = ended or number >= limit
+        if over:
+            turn.truncated = not ended
             self._end(turn, facts)
         turn.facts = facts
-        turn.terms = self._reward.score(facts, number > turn.scene.par, before.total)
-        turn.reward = sum(turn.terms.values())
-        turn.total = before.total + turn.reward
-        turn.note = _note(turn.scene, facts)
-        if action.__class__ is str and len(action) <= LONG and self._decide is None:
-            self._remember(before, turn)
+        late = number > scene.par
+        if turn.plain and not late and not self._reward.extra:
+            turn.terms, turn.reward, turn.total = self._nothing, 0.0, before.total
+        else:
+            turn.terms = self._reward.score(facts, late, before.total)
+            turn.reward = sum(turn.terms.values())
+            turn.total = before.total + turn.reward
+        self._remember(before, turn)
         return turn
 
     def state(self, turn: Turn) -> Any:
@@ -123,14 +150,21 @@ class Tree:
             turn.state = self._replayed(turn)
         return turn.state
 
+    def share(self, turn: Turn) -> Turn:
+        """The turn, as one that several others will follow."""
+        self.state(turn)
+        turn.shared = True
+        return turn
+
     def _take(self, before: Turn) -> Any:
-        """A state to go on from: the turn's own the first time, a copy once others branch off or may come back."""
-        if before.state is None:
-            before.state = self._replayed(before)
-        elif not before.next and self._decide is None:
-            state, before.state = before.state, None
-            return state
-        return before.state.copy()
+        """A state to go on from: the turn's own where nothing else will follow it, else a copy."""
+        state = before.state
+        if state is None:
+            state, before.shared = self.state(before), True
+        if before.shared or self._decide is not None:
+            return state.copy()
+        before.state = None
+        return state
 
     def _replayed(self, turn: Turn) -> Any:
         state = self._parts.start(turn.scene)
@@ -146,28 +180,32 @@ class Tree:
         turn = Turn()
         turn.state = state = parts.start(scene)
         turn.facts = facts = parts.opening(state)
-        turn.scene, turn.parent, turn.act, turn.next = scene, None, None, {}
+        turn.scene, turn.parent, turn.act = scene, None, None
         turn.text, turn.content = "", parts.say(scene, facts, 0)
         state.memory.fold(None, facts)
-        turn.number = 0
-        turn.terminated = turn.truncated = turn.over = False
+        turn.number, turn.next = 0, None
+        turn.plain = True
+        turn.shared = turn.terminated = turn.truncated = turn.over = False
         turn.reward = turn.total = 0.0
-        turn.terms = self._reward.score((), False, 0.0)
-        turn.note = _note(scene, facts)
+        turn.terms = self._nothing
         return turn
 
-    def _content(self, scene: Any, facts: list[Fact], number: int) -> str:
+    def _word(self, turn: Turn, facts: list[Fact]) -> None:
         """The answer to an action: notes and results first, then the customer's words."""
-        parts, lines, said = self._parts, [], []
+        parts, lines, said, plain = self._parts, [], [], True
         for fact in facts:
             kind = fact["kind"]
             if kind == "said":
                 said.append(fact)
+            elif kind == "result":
+                lines.append(parts.show(turn.scene, fact))
             else:
-                lines.append(parts.show(scene, fact) if kind == "result" else note(fact))
+                lines.append(note(fact))
+                plain = False
         if said:
-            lines.append(parts.say(scene, said, number))
-        return lines[0] if len(lines) == 1 else "\n".join(lines)
+            lines.append(parts.say(turn.scene, said, turn.number))
+        turn.content = lines[0] if len(lines) == 1 else "\n".join(lines)
+        turn.plain = plain
 
     def _end(self, turn: Turn, facts: list[Fact]) -> None:
         """Close the conversation: the end is a fact like any other, and pays the goal."""
@@ -175,61 +213,41 @@ class Tree:
         end: Fact = {"kind": "end", "why": state.ended or "out_of_turns", "goal": self._parts.goal(state)}
         line = note(end)
         facts.append(end)
+        turn.plain = False
         turn.content = f"{turn.content}\n{line}" if turn.content else line
 
     def _remember(self, before: Turn, turn: Turn) -> None:
-        before.next[turn.text] = turn
-        self._count += 1
-        if self._count > KEPT:
-            self._forget()
+        turn.next = None
+        if before.next is not None and len(turn.text) <= LONG:
+            before.next[turn.text] = turn
+            turn.next = {}
+            self._count += 1
 
     def _forget(self) -> None:
         """Drop the older half of the scenes; whoever stands in one of them goes on undisturbed."""
-        for scene in list(self._roots)[: len(self._roots) // 2 + 1]:
-            self._count -= _size(self._roots.pop(scene))
-
-    def _keep(self, scene: Any, root: Turn) -> None:
-        self._roots[scene] = root
-        self._count += 1
+        for name in list(self._roots)[: len(self._roots) // 2 + 1]:
+            self._count -= _size(self._roots.pop(name))
 
 
-def _size(root: Turn) -> int:
-    """How many turns hang together under a root."""
-    count, pending = 0, [root]
+def _size(root: Turn | None) -> int:
+    """How many turns are kept under a root."""
+    count, pending = 1, list((root.next or {}).values()) if root else []
     while pending:
-        turn = pending.pop()
         count += 1
-        pending.extend(turn.next.values())
+        pending.extend((pending.pop().next or {}).values())
     return count
 
 
-def _note(scene: Any, facts: list[Fact]) -> dict[str, Any]:
-    """What the info says of a step beside its facts and terms."""
-    malformed = refused = outcome = ""
-    violations: list[str] = []
-    success = False
+def _tell(info: dict[str, Any], facts: list[Fact]) -> None:
+    """Put faults and the end into an info."""
     for fact in facts:
         kind = fact["kind"]
-        if kind == "said" or kind == "result":
-            continue
         if kind == "violation":
-            violations.append(fact["rule"])
-        elif kind == "malformed":
-            malformed = fact["why"]
-        elif kind == "refused":
-            refused = fact["why"]
-        else:
-            outcome, success = fact["why"], fact["goal"] >= 1
-    return {
-        "scene": scene.name,
-        "kind": scene.kind,
-        "par": scene.par,
-        "malformed": malformed,
-        "refused": refused,
-        "violations": violations,
-        "outcome": outcome,
-        "is_success": success,
-    }
+            info["violations"].append(fact["rule"])
+        elif kind == "malformed" or kind == "refused":
+            info[kind] = fact["why"]
+        elif kind == "end":
+            info["outcome"], info["is_success"] = fact["why"], fact["goal"] >= 1
 
 
 _shared: dict[tuple[str, int | None], Tree] = {}

@@ -116,6 +116,8 @@ def _first(memory: Memory, what: str) -> list[Fact]:
 def _find(memory: Memory, act: FindCustomer) -> list[Fact]:
     """A lookup by anything that this customer never said of themselves."""
     person = memory.person
+    if act.email and act.email == person.get("email") and not (act.first_name or act.last_name or act.postcode):
+        return []
     said = (person.get("email", ""), person.get("postcode", ""), *person.get("name", {}).values())
     told = {value.casefold() for value in said}
     used = (act.email, act.first_name, act.last_name, act.postcode)

@@ -8,7 +8,7 @@ from typing import Any
 from ..actions import Action, Speech
 from ..memory import Fact, Memory
 from . import customer
-from .actions import WRITES, Close, HandOver
+from .actions import Close, HandOver
 from .conduct import breaches
 from .customer import Mind
 from .scenes import Scene
@@ -20,19 +20,21 @@ Decide = Callable[[Any, Action], dict[str, Any]]
 class State:
     """A conversation at one turn: the records, the customer's mind, what the agent was shown."""
 
-    __slots__ = ("ended", "memory", "mind", "scene", "store")
+    __slots__ = ("ended", "memory", "mind", "scene", "store", "writes")
 
     def __init__(self, scene: Scene) -> None:
         self.scene = scene
         self.store = Store(scene.base)
         self.mind = Mind(scene.plot.temper.patience)
         self.memory = Memory()
+        self.writes: list[Action] = []
+        """The changes made, in their order."""
         self.ended = ""
 
     def copy(self) -> State:
         """A state that goes its own way."""
         twin = State.__new__(State)
-        twin.scene, twin.ended = self.scene, self.ended
+        twin.scene, twin.ended, twin.writes = self.scene, self.ended, self.writes.copy()
         twin.store, twin.mind, twin.memory = self.store.copy(), self.mind.copy(), self.memory.copy()
         return twin
 
@@ -74,6 +76,8 @@ def goal(state: State) -> float:
     scene = state.scene
     if len(state.mind.settled) < len(scene.plot.requests):
         return 0.0
+    if scene.plot.accepted_ends is None and state.writes == scene.goals:
+        return 1.0  # the very changes that were wanted, in their order: no need to compare the records
     return float(state.store.key() in scene.accepted())
 
 
@@ -87,7 +91,8 @@ def _on_records(state: State, act: Action) -> Fact:
     outcome = state.store.apply(act)
     if outcome.__class__ is Refused:
         return {"kind": "refused", "act": name, "why": outcome.reason}
-    if act.__class__ in WRITES:
+    if outcome.writes:
+        state.writes.append(act)
         _settle(state, lambda goal: goal.action == act)
     return {"kind": "result", "act": name, "shows": outcome.shows}
 

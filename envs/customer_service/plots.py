@@ -12,7 +12,7 @@ from . import requests
 from .goals import WITHOUT_ORDER, Goal, Knowledge, Plot, Request, Temper
 from .lexicon import MAIL_DOMAINS
 from .requests import KINDS_OF_MONEY, OTHER_REASON, Spot
-from .stock import LEVELS, Level, Need, address, stocked
+from .stock import LEVELS, Level, Need, stocked
 from .store import Base, Customer, Item
 
 Draws = tuple[int, ...]
@@ -34,18 +34,20 @@ def plotted_from(name: str, kind: str, test: bool, difficulty: str) -> tuple[Bas
     level = LEVELS[difficulty]
     plan = block(name, "plan")
     wanted = planned(kind, plan, difficulty)
-    needs = tuple(_need(request, rule) for request, rule in wanted if request not in WITHOUT_ORDER)
+    needs = [_need(request, rule) for request, rule in wanted if request not in WITHOUT_ORDER]
     small = kind == "gift_card_too_small"
     balance = 100 + 100 * below(plan[0], 4) if small else 1000 + 100 * below(plan[0], 300)
     more = below(plan[1], 2 if difficulty == "easy" else 3)
-    base, caller, targets, _ = stocked(name, test, level, needs, balance, more)
+    base, caller, targets = stocked(name, test, level, needs, balance, more)
     left = iter(targets)
     made = []
     for place, (request, rule) in enumerate(wanted):
         order_id = "" if request in WITHOUT_ORDER else next(left)
+        item = first_of(base, order_id) if order_id else None
         if rule == "unavailable":
-            _sell_out(base, target_item(base, order_id))
-        found = _requested(_spot(base, caller, order_id, name, place, test, level), request, rule, difficulty)
+            _sell_out(base, item)
+        spot = Spot(base, caller, order_id, item, block(name, f"request {place}"), test, level)
+        found = _requested(spot, request, rule, difficulty)
         assert found is not None, f"{name}: no {request} ({rule or 'served'}) over its own stock"
         made.append(found)
     return base, _plot(name, plan, base.customers[caller], caller, made, difficulty)
@@ -134,10 +136,15 @@ def _need(request: str, rule: str) -> Need:
 
 
 def _spot(base: Base, caller: str, order_id: str, name: str, place: int, test: bool, level: Level) -> Spot:
-    draws = block(name, f"request {place}")
-    addresses = (address(draws[8:12], test, level), address(draws[12:16], test, level))
     item = target_item(base, order_id) if order_id else None
-    return Spot(base, caller, order_id, item, draws, level.name == "easy", addresses)
+    return Spot(base, caller, order_id, item, block(name, f"request {place}"), test, level)
+
+
+def first_of(base: Base, order_id: str) -> Item:
+    """The item of a made order whose product stands at the order's own place: no other order of its customer has it."""
+    place = list(base.orders).index(order_id)
+    product_id = list(base.products)[place]
+    return next(item for item in base.orders[order_id].items if item.product == product_id)
 
 
 def target_item(base: Base, order_id: str) -> Item | None:
@@ -183,7 +190,7 @@ def _details(spot: Spot, kind: str) -> dict[str, Any] | None:
     if kind == "cancel_order":
         return values | {"reason": pick(spot.draws[0], tuple(OTHER_REASON))}
     if kind == "change_address":
-        return values | {"address": msgspec.structs.asdict(spot.addresses[0])}
+        return values | {"address": msgspec.structs.asdict(spot.address(0))}
     if kind == "order_question":
         return values | {"question": pick(spot.draws[0], ("status", "total"))}
     if spot.item is None:

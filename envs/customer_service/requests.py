@@ -20,6 +20,7 @@ from .actions import (
     ReturnItems,
 )
 from .goals import DETAILS, WITHOUT_ORDER, Goal, Knowledge, Request
+from .stock import Level, address
 from .store import Base, Customer, Item, Order, Variant
 
 OTHER_REASON = {"no_longer_needed": "ordered_by_mistake", "ordered_by_mistake": "no_longer_needed"}
@@ -33,10 +34,14 @@ class Spot(NamedTuple):
     caller: str
     order_id: str
     item: Item | None
+    """An item whose product no other line of the customer's orders has."""
     draws: tuple[int, ...]
-    easy: bool
-    addresses: tuple[Address, Address]
-    """What a new address can be, and what it can be changed to."""
+    test: bool
+    level: Level
+
+    @property
+    def easy(self) -> bool:
+        return self.level.name == "easy"
 
     @property
     def order(self) -> Order:
@@ -45,6 +50,10 @@ class Spot(NamedTuple):
     @property
     def person(self) -> Customer:
         return self.base.customers[self.caller]
+
+    def address(self, place: int) -> Address:
+        """A new address: the first one wished for, or the one it is changed to."""
+        return address(self.draws[8 + 4 * place : 12 + 4 * place], self.test, self.level)
 
 
 Builder = Callable[[Spot], Request | None]
@@ -93,19 +102,19 @@ def cancel_order(spot: Spot) -> Request | None:
 
 
 def change_address(spot: Spot) -> Request | None:
-    address = spot.addresses[0]
-    if spot.order.status not in ("pending", "pending (items changed)") or address == spot.order.address:
+    wish = spot.address(0)
+    if spot.order.status not in ("pending", "pending (items changed)") or wish == spot.order.address:
         return None
-    values = _about(spot) | {"address": msgspec.structs.asdict(address)}
-    return _request("change_address", Goal(ChangeAddress(spot.order_id, address)), values)
+    values = _about(spot) | {"address": msgspec.structs.asdict(wish)}
+    return _request("change_address", Goal(ChangeAddress(spot.order_id, wish)), values)
 
 
 def change_profile_address(spot: Spot) -> Request | None:
-    address = spot.addresses[0]
-    if address == spot.person.address:
+    wish = spot.address(0)
+    if wish == spot.person.address:
         return None
-    action = ChangeProfileAddress(spot.caller, address)
-    return _request("change_profile_address", Goal(action), {"address": msgspec.structs.asdict(address)})
+    action = ChangeProfileAddress(spot.caller, wish)
+    return _request("change_profile_address", Goal(action), {"address": msgspec.structs.asdict(wish)})
 
 
 def _covers(person: Customer, method: str, amount: int) -> bool:
@@ -217,11 +226,11 @@ def _other_reason(spot: Spot, request: Request) -> Any:
 
 
 def _other_address(spot: Spot, request: Request) -> Any:
-    address = spot.addresses[1]
+    wish = spot.address(1)
     current = spot.person.address if request.request == "change_profile_address" else spot.order.address
-    if address in (current, spot.addresses[0]):
+    if wish in (current, spot.address(0)):
         return None
-    return {"address": msgspec.structs.asdict(address)}, msgspec.structs.replace(request.goal.action, address=address)
+    return {"address": msgspec.structs.asdict(wish)}, msgspec.structs.replace(request.goal.action, address=wish)
 
 
 def _other_variant(spot: Spot, request: Request) -> Any:
@@ -260,30 +269,39 @@ def told(spot: Spot, request: Request, lookup: bool, level: str) -> Request:
     """
     values = request.knows.values
     draws = spot.draws
-    fields = [field for field in values if field != "question"]
-    kept = _kept(fields, draws, level)
-    opens = [field for field in values if field == "question" or field in kept]
+    opens = _opens(values, draws, level)
     unknown: tuple[str, ...] = ()
     mistakes: dict[str, Any] = {}
     if lookup and level != "easy" and "order_id" in values:
         share = 250 if level == "normal" else 350
-        others = [o for o, order in spot.base.orders.items() if order.customer == spot.caller and o != spot.order_id]
+        others = [order for order in spot.base.orders_of[spot.caller] if order != spot.order_id]
         if permille(draws[6], share):
             unknown = ("order_id",)
             values = {field: value for field, value in values.items() if field != "order_id"}
         elif others and permille(draws[7], share):
             mistakes = {"order_id": pick(draws[6], tuple(others))}
         if unknown or mistakes:
-            opens = list(dict.fromkeys(["product", *(field for field in opens if field != "order_id" or mistakes)]))
-    knows = Knowledge(values, tuple(opens), unknown, mistakes)
-    return msgspec.structs.replace(request, knows=knows)
+            kept = [field for field in opens if field != "product" and (field != "order_id" or mistakes)]
+            opens = ("product", *kept)
+    return Request(request.request, request.goal, Knowledge(values, opens, unknown, mistakes))
 
 
-def _kept(fields: list[str], draws: tuple[int, ...], level: str) -> set[str]:
-    """The fields told unasked: on easy all but one at most, else about three in five."""
+def _opens(values: dict[str, Any], draws: tuple[int, ...], level: str) -> tuple[str, ...]:
+    """The fields told unasked: what is asked always; else on easy all but one at most, and about three in five beyond."""
     if level == "easy":
-        return set(fields) - {fields[below(draws[5], len(fields))]} if draws[4] & 1 and fields else set(fields)
-    return {field for place, field in enumerate(fields) if permille((draws[4] * (2 * place + 3)) & 0xFFFF, 600)}
+        if not draws[4] & 1:
+            return tuple(values)
+        fields = [field for field in values if field != "question"]
+        left_out = fields[below(draws[5], len(fields))] if fields else ""
+        return tuple([field for field in values if field != left_out])
+    draw = draws[4]
+    return tuple(
+        [
+            field
+            for place, field in enumerate(values)
+            if field == "question" or (draw * (2 * place + 3) & 0xFFFF) < 39322
+        ]
+    )
 
 
 def turns(request: Request, orders: int, pushes: int) -> int:

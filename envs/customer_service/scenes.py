@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +55,7 @@ CYCLES = {difficulty: _cycle(shares) for difficulty, shares in SHARES.items()}
 class Scene:
     """A conversation to be had: plain data, shared by all that play it, never changed."""
 
-    __slots__ = ("base", "difficulty", "ends", "kind", "limit", "name", "par", "people", "plot", "test", "words")
+    __slots__ = ("base", "difficulty", "ends", "goals", "kind", "limit", "name", "par", "people", "plot", "test")
 
     def __init__(
         self, name: str, kind: str, difficulty: str, test: bool, base: Base, plot: Plot, people: People = NOBODY
@@ -63,18 +64,17 @@ class Scene:
         self.base, self.plot, self.people = base, plot, people
         self.par = par(plot, base)
         self.limit = LIMITS[difficulty]
+        self.goals = [request.goal.action for request in plot.requests if request.goal.action is not None]
         self.ends: frozenset[Any] | None = None
-        self.words: dict[int, tuple[int, ...]] = {}
 
     def accepted(self) -> frozenset[Any]:
         """The keys of the records' accepted ends, derived from what the customer wants."""
         if self.ends is None:
-            goals = tuple(request.goal.action for request in self.plot.requests if request.goal.action)
-            self.ends = frozenset(_end(self.base, writes) for writes in self.plot.accepted_ends or (goals,))
+            self.ends = frozenset(_end(self.base, writes) for writes in self.plot.accepted_ends or (self.goals,))
         return self.ends
 
 
-def _end(base: Base, writes: tuple[Action, ...]) -> Any:
+def _end(base: Base, writes: Iterable[Action]) -> Any:
     store = Store(base)
     for write in writes:
         outcome = store.apply(write)
@@ -86,7 +86,7 @@ def _end(base: Base, writes: tuple[Action, ...]) -> Any:
 def par(plot: Plot, base: Base) -> int:
     """The turns that a flawless conversation can take."""
     person, temper = plot.person, plot.temper
-    orders = sum(order.customer == plot.customer for order in base.orders.values()) if len(base.orders) < 50 else 9
+    orders = len(base.orders_of[plot.customer])
     count = len(plot.requests) + len(temper.drifts)
     if any(request.request != "product_question" for request in plot.requests):
         count += 1 + ("email" not in person.opens) + 2 * bool(person.mistakes) + 2 * ("email" in person.unknown)
@@ -94,14 +94,13 @@ def par(plot: Plot, base: Base) -> int:
     return count - any(request.goal.hand_over for request in plot.requests)
 
 
-@functools.lru_cache(maxsize=4096)
 def build(name: str) -> Scene:
     """The scene of a name, over a small store of its own."""
-    parts = SceneName.parse(name)
-    cycle = CYCLES[parts.difficulty]
-    kind = cycle[parts.index % len(cycle)]
-    base, plot = plotted_from(name, kind, parts.split == "test", parts.difficulty)
-    return Scene(name, kind, parts.difficulty, parts.split == "test", base, plot)
+    _, split, difficulty, index = name.split("/")
+    cycle = CYCLES[difficulty]
+    kind = cycle[int(index) % len(cycle)]
+    base, plot = plotted_from(name, kind, split == "test", difficulty)
+    return Scene(name, kind, difficulty, split == "test", base, plot)
 
 
 class Shop:
@@ -112,7 +111,6 @@ class Shop:
         encoded = msgspec.json.encode(Store(self.base).to_dict(), order="deterministic")
         self.suffix = f"@{hashlib.blake2b(encoded, digest_size=4).hexdigest()}"
         self.people = people_of(self.base)
-        self.build = functools.lru_cache(maxsize=4096)(self._build)
 
     @functools.cached_property
     def feasible(self) -> frozenset[str]:
@@ -128,7 +126,8 @@ class Shop:
             raise BadStore(("/orders: no scene can be made over this store; give it customers with orders.",))
         return kept
 
-    def _build(self, name: str) -> Scene:
+    def build(self, name: str) -> Scene:
+        """The scene of a name over this store."""
         parts = SceneName.parse(name)
         cycle = self.cycle(parts.difficulty)
         kind = cycle[parts.index % len(cycle)]

@@ -1,15 +1,21 @@
-"""Small stores for generated scenes: who shops there, what is sold, what was ordered."""
+"""Small stores for generated scenes: who shops there, what is sold, what was ordered.
+
+Each record is a pure function of the scene's name and its place, so it is made when it is first looked at.
+"""
 
 from __future__ import annotations
 
+import functools
 import itertools
-from typing import NamedTuple
+from collections.abc import Callable, ItemsView, Iterator, KeysView, Sequence, ValuesView
+from typing import Any, NamedTuple, TypeVar
 
 from ..chance import below, block, paired
 from .actions import Address
 from .lexicon import FIRST_NAMES, GOODS, LAST_NAMES, MAIL_DOMAINS, PLACES, STREETS, STYLES
 from .store import Base, Customer, Item, Order, Payment, PaymentMethod, Product, Variant
 
+T = TypeVar("T")
 Draws = tuple[int, ...]
 EASY = 16
 """How many entries of each list of the lexicon the easy scenes know."""
@@ -46,20 +52,68 @@ class Need(NamedTuple):
     foreign: bool = False
 
 
+NOTHING = Need()
+
+
 class Stock(NamedTuple):
     """A store, whose customer calls, and the orders that the requests are about."""
 
     base: Base
     caller: str
-    targets: tuple[str, ...]
-    spare: Address
-    """An address that nobody has yet."""
+    targets: list[str]
 
 
-def numbered(prefix: str, draw: int, count: int, level: Level) -> list[str]:
-    """Different ids: a run of numbers in steps of seven from a drawn start."""
+class Shelf(dict[str, T]):
+    """Records by id, each made when it is first looked at."""
+
+    __slots__ = ("_make", "_places")
+
+    def __init__(self, ids: Sequence[str], make: Callable[[int], T]) -> None:
+        super().__init__()
+        self._places = {name: place for place, name in enumerate(ids)}
+        self._make = make
+
+    def __missing__(self, name: str) -> T:
+        made = self[name] = self._make(self._places[name])
+        return made
+
+    def get(self, name: str, default: Any = None) -> Any:
+        return self[name] if name in self._places else default
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._places
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._places)
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def __eq__(self, other: object) -> bool:
+        return dict(self) == other
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def keys(self) -> KeysView[str]:  # type: ignore[override]
+        return self._places.keys()
+
+    def values(self) -> ValuesView[T]:  # type: ignore[override]
+        return {name: self[name] for name in self._places}.values()
+
+    def items(self) -> ItemsView[str, T]:  # type: ignore[override]
+        return {name: self[name] for name in self._places}.items()
+
+
+@functools.cache
+def _ids(prefix: str, low: int, span: int) -> tuple[str, ...]:
+    """All ids of a kind, in steps of seven, twice over: any run of them has no id twice."""
+    return tuple(f"{prefix}{low + 7 * step % span}" for step in range(2 * span))
+
+
+def numbered(prefix: str, draw: int, count: int, level: Level) -> tuple[str, ...]:
+    """Different ids: a run from a drawn start."""
     start = below(draw, level.span)
-    return [f"{prefix}{level.low + (start + 7 * step) % level.span}" for step in range(count)]
+    return _ids(prefix, level.low, level.span)[start : start + count]
 
 
 def _grids(axes: dict[str, tuple[str, ...]]) -> tuple[tuple[dict[str, str], ...], ...]:
@@ -77,116 +131,120 @@ GRIDS = tuple(_grids(axes) for _, axes, _, _ in GOODS)
 def address(draws: Draws, test: bool, level: Level) -> Address:
     """An address from four draws."""
     easy = level.name == "easy"
-    sizes = (EASY, EASY) if easy else (len(STREETS), len(PLACES))
-    street, place = paired(draws[0], draws[1], sizes, test, easy)
+    one, two, three, four = draws
+    street, place = paired(one, two, (EASY, EASY) if easy else (len(STREETS), len(PLACES)), test, easy)
     city, state, country = PLACES[place]
     if easy:
-        number, code = 10 + below(draws[2], EASY_NUMBERS), 10 + below(draws[3], EASY_NUMBERS)
+        number, code = 10 + below(three, EASY_NUMBERS), 10 + below(four, EASY_NUMBERS)
         return Address(f"{number} {STREETS[street]}", city, state, country, f"{code}{code}")
-    flat = f"Flat {1 + draws[2] % 40}" if draws[3] & 3 == 0 else ""
-    number, code = 1 + below(draws[2], 240), 10000 + draws[3]
-    return Address(f"{number} {STREETS[street]}", city, state, country, str(code), flat)
+    flat = f"Flat {1 + three % 40}" if four & 3 == 0 else ""
+    return Address(f"{1 + below(three, 240)} {STREETS[street]}", city, state, country, f"{10000 + four}", flat)
 
 
-def products(draws: Draws, count: int, test: bool, level: Level) -> dict[str, Product]:
-    """Products with four variants each; no two share a noun."""
+def _product(draws: Draws, item_ids: tuple[str, ...], place: int, test: bool, easy: bool) -> Product:
+    """A product with four variants; no two of a store share a noun."""
+    one, two, three, four = draws[4 * place : 4 * place + 4]
+    if easy:
+        good = (below(draws[30], EASY) + 5 * place) % EASY
+        style = 2 * below(one, EASY // 2) + ((good + test) & 1)
+    else:
+        half = len(GOODS) // 2
+        good = 2 * ((below(draws[30], half) + 5 * place) % half) + test
+        style = 2 * below(one, len(STYLES) // 2) + test
+    noun, _, low, high = GOODS[good]
+    if easy:
+        start = below(three, EASY_NUMBERS)
+        prices = [EASY_PRICES[(start + step) % EASY_NUMBERS] for step in (0, 5, 10, 15)]
+    else:
+        price = low + below(three, (high - low) // 10) * 10
+        rise = price // 20 + 55
+        prices = [price, price + rise, price + 2 * rise, price + 3 * rise]
+    gone = -1 if easy or four & 12 else four >> 4 & 3
+    first, second, third, last = GRIDS[good][below(two, len(GRIDS[good]))]
+    a, b, c, d = item_ids[4 * place : 4 * place + 4]
+    variants = {
+        a: Variant(first, prices[four & 3], gone != 0),
+        b: Variant(second, prices[four + 1 & 3], gone != 1),
+        c: Variant(third, prices[four + 2 & 3], gone != 2),
+        d: Variant(last, prices[four + 3 & 3], gone != 3),
+    }
+    return Product(f"{STYLES[style]} {noun}", variants)
+
+
+def _customer(
+    draws: Draws, method_ids: tuple[str, ...], place: int, test: bool, level: Level, balance: int
+) -> Customer:
+    """A customer whose first name no other has; each has a card and PayPal, and beyond easy a gift card."""
     easy = level.name == "easy"
-    item_ids = numbered("I", draws[31], 4 * count, level)
-    first = below(draws[30], EASY if easy else len(GOODS) // 2)
-    found = {}
-    for place, product_id in enumerate(numbered("P", draws[29], count, level)):
-        one, two, three, four = draws[4 * place : 4 * place + 4]
-        if easy:
-            good = (first + 5 * place) % EASY
-            style = 2 * below(one, EASY // 2) + ((good + test) & 1)
-        else:
-            good = 2 * ((first + 5 * place) % (len(GOODS) // 2)) + test
-            style = 2 * below(one, len(STYLES) // 2) + test
-        noun, _, low, high = GOODS[good]
-        grid = GRIDS[good][below(two, len(GRIDS[good]))]
-        if easy:
-            start = below(three, EASY_NUMBERS)
-            prices = [EASY_PRICES[(start + step * 5) % EASY_NUMBERS] for step in range(4)]
-        else:
-            price = low + below(three, (high - low) // 10) * 10
-            prices = [price + step * (price // 20 + 55) for step in range(4)]
-        turn = four & 3
-        gone = -1 if easy or four & 12 else (four >> 4) & 3
-        ids = item_ids[4 * place : 4 * place + 4]
-        variants = {
-            ids[step]: Variant(options, prices[(step + turn) & 3], step != gone) for step, options in enumerate(grid)
-        }
-        found[product_id] = Product(f"{STYLES[style]} {noun}", variants)
-    return found
-
-
-def customers(draws: Draws, test: bool, level: Level, balance: int) -> dict[str, Customer]:
-    """Customers with different first names; each has a card and PayPal, and beyond easy a gift card."""
-    easy = level.name == "easy"
+    one, two, three, *where = draws[9 * place : 9 * place + 7]
+    share = 65536 // level.people
     sizes = (EASY, EASY) if easy else (len(FIRST_NAMES), len(LAST_NAMES))
-    per_person = 2 if easy else 3
-    method_ids = numbered("M", draws[31], per_person * level.people, level)
-    found = {}
-    for place, customer_id in enumerate(numbered("C", draws[30], level.people, level)):
-        own = draws[9 * place : 9 * place + 9]
-        first, last = paired((own[0] // level.people) + place * (65536 // level.people), own[1], sizes, test, easy)
-        given, family = FIRST_NAMES[first], LAST_NAMES[last]
-        mail = f"{given}.{family}@{MAIL_DOMAINS[below(own[2], 2 if easy else len(MAIL_DOMAINS))]}".lower()
-        ids = method_ids[per_person * place : per_person * (place + 1)]
-        methods = {ids[0]: PaymentMethod("credit_card"), ids[1]: PaymentMethod("paypal")}
-        if not easy:
-            methods[ids[2]] = PaymentMethod("gift_card", balance)
-        found[customer_id] = Customer(given, family, mail, address(own[3:7], test, level), methods)
-    return found
+    first, last = paired(one // level.people + place * share, two, sizes, test, easy)
+    given, family = FIRST_NAMES[first], LAST_NAMES[last]
+    mail = f"{given}.{family}@{MAIL_DOMAINS[below(three, 2 if easy else len(MAIL_DOMAINS))]}".lower()
+    if easy:
+        card, wallet = method_ids[2 * place : 2 * place + 2]
+        methods = {card: CARD, wallet: WALLET}
+    else:
+        card, wallet, gift = method_ids[3 * place : 3 * place + 3]
+        methods = {card: CARD, wallet: WALLET, gift: PaymentMethod("gift_card", balance)}
+    return Customer(given, family, mail, address(tuple(where), test, level), methods)
 
 
-def stocked(name: str, test: bool, level: Level, needs: tuple[Need, ...], balance: int, more: int) -> Stock:
+CARD = PaymentMethod("credit_card")
+WALLET = PaymentMethod("paypal")
+STATUSES = ("pending", "delivered", "processed", "cancelled")
+
+
+def stocked(name: str, test: bool, level: Level, needs: list[Need], balance: int, more: int) -> Stock:
     """The store of a scene: each need gets an order of its own, whose first product no other order of the caller has."""
     own_needs = [need for need in needs if not need.foreign]
+    easy = level.name == "easy"
     mine = max(len(own_needs), level.orders) + more
-    total = mine + max(1, len(needs) - len(own_needs))
-    goods = block(name, "goods")
-    catalog = products(goods, min(total + level.extras, 7), test, level)
-    people_draws = block(name, "people")
-    people = customers(people_draws, test, level, balance)
-    caller, *others = people
-    draws = block(name, "orders")
-    shelf = list(catalog)
-    pending = list(own_needs)
-    orders: dict[str, Order] = {}
-    targets: dict[Need, list[str]] = {}
+    total = mine + 1
+    shelf = min(total + level.extras, 7)
+    goods, people, draws = block(name, "goods"), block(name, "people"), block(name, "orders")
+    product_ids = numbered("P", goods[29], shelf, level)
+    item_ids = numbered("I", goods[31], 4 * shelf, level)
+    customer_ids = numbered("C", people[30], level.people, level)
+    method_ids = numbered("M", people[31], (2 if easy else 3) * level.people, level)
+    order_ids = numbered("O", draws[31], total, level)
+    products = Shelf(product_ids, lambda place: _product(goods, item_ids, place, test, easy))
+    customers = Shelf(customer_ids, lambda place: _customer(people, method_ids, place, test, level, balance))
+    caller, other = customer_ids[0], customer_ids[1]
     skip = below(draws[30], mine - len(own_needs) + 1)
-    for place, order_id in enumerate(numbered("O", draws[31], total, level)):
-        own = draws[5 * place : 5 * place + 5]
-        if place < mine:
-            holder = caller
-            need = pending.pop(0) if pending and place >= skip else Need()
-        else:
-            holder = others[place % len(others)]
-            need = Need(foreign=True)
-        status = need.status or ("pending", "delivered", "processed", "cancelled")[own[0] & 3]
-        contents = [shelf[place % len(shelf)]]
-        if total < len(shelf) and own[1] & 1:
-            contents.insert(own[1] >> 1 & 1, shelf[total + below(own[2], len(shelf) - total)])
-        items = tuple(_bought(catalog, product, own[3] >> 2 * step) for step, product in enumerate(contents))
-        person = people[holder]
-        orders[order_id] = _ordered(holder, person, status, items, list(person.payment_methods)[own[4] & 1])
-        targets.setdefault(need, []).append(order_id)
-    wanted = tuple(targets[Need(foreign=True) if need.foreign else need].pop(0) for need in needs)
-    return Stock(Base(catalog, people, orders), caller, wanted, address(people_draws[27:31], test, level))
+    statuses = {skip + place: need.status for place, need in enumerate(own_needs)}
+
+    def order(place: int) -> Order:
+        """An order of the caller's, or the last one, which is somebody else's."""
+        one, two, three, four, five = draws[5 * place : 5 * place + 5]
+        contents = [product_ids[place % shelf]]
+        if total < shelf and two & 1:
+            contents.insert(two >> 1 & 1, product_ids[total + below(three, shelf - total)])
+        items = tuple([_bought(products, product, four >> 2 * step) for step, product in enumerate(contents)])
+        holder = caller if place < mine else other
+        person = customers[holder]
+        method = list(person.payment_methods)[five & 1]
+        return _ordered(holder, person, statuses.get(place) or STATUSES[one & 3], items, method)
+
+    base = Base(products, customers, Shelf(order_ids, order))
+    base.__dict__["orders_of"] = {name: [] for name in customer_ids} | {
+        caller: list(order_ids[:mine]),
+        other: [order_ids[mine]],
+    }
+    free = iter(order_ids[skip:])
+    return Stock(base, caller, [order_ids[mine] if need.foreign else next(free) for need in needs])
 
 
-def _bought(catalog: dict[str, Product], product_id: str, draw: int) -> Item:
-    product = catalog[product_id]
-    item_id = list(product.variants)[draw & 3]
-    variant = product.variants[item_id]
+def _bought(products: dict[str, Product], product_id: str, draw: int) -> Item:
+    item_id, variant = list(products[product_id].variants.items())[draw & 3]
     return Item(product_id, item_id, variant.price, variant.options)
 
 
-def _ordered(holder: str, person: Customer, status: str, items: tuple[Item, ...], method: str) -> Order:
-    total = sum(item.price for item in items)
-    payments = (Payment("payment", total, method),)
+def _ordered(holder: str, person: Customer, status: Any, items: tuple[Item, ...], method: str) -> Order:
+    total = sum([item.price for item in items])
+    paid = Payment("payment", total, method)
     if status == "cancelled":
-        payments = (*payments, Payment("refund", total, method))
-        return Order(holder, status, person.address, items, payments, cancel_reason="no_longer_needed")
-    return Order(holder, status, person.address, items, payments)
+        back = Payment("refund", total, method)
+        return Order(holder, status, person.address, items, (paid, back), cancel_reason="no_longer_needed")
+    return Order(holder, status, person.address, items, (paid,))

@@ -70,7 +70,7 @@ class Store(Records, eq=False):
     def to_dict(self) -> dict[str, Any]:
         """The store as it is now, as plain JSON; `from_dict` takes it back."""
         base = self.base
-        now = StoreFile(base.products, base.customers | self.customers, base.orders | self.orders)
+        now = StoreFile(dict(base.products), base.customers | self.customers, base.orders | self.orders)
         plain: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(now))
         for customer_id, customer in now.customers.items():
             plain["customers"][customer_id]["payment_methods"] = methods_view(customer)

@@ -54,11 +54,13 @@ class Speaker:
         tail = tails[second]
         if self._typos and permille((one ^ (two << 3)) & 0xFFFF, self._typos):
             tail = misspelt(tail, two)
-        if value is not None:
-            tail = tail.replace("{value}", value)
         text = sentence(head, tail)
+        if value is not None:
+            text = text.replace("{value}", value)
+            self.sentences.append(text if head else text[0].upper() + text[1:])
+            return value
         self.sentences.append(text)
-        return text[len(head) + 1 : len(head) + 1 + len(tail)] if head else text[: len(tail)]
+        return tail if head else text[: len(tail)]
 
 
 def misspelt(text: str, draw: int) -> str:
@@ -106,8 +108,7 @@ def _fact(speaker: Speaker, fact: Fact) -> list[str]:
     if field in SPOKEN:
         return [speaker.say(DETAIL_HEADS[how], f"{field}.{value}")]
     words = spoken(field, value)
-    speaker.say("announce" if field == "announce" else DETAIL_HEADS[how], field, words)
-    return [words]
+    return [speaker.say("announce" if field == "announce" else DETAIL_HEADS[how], field, words)]
 
 
 def _reaction(act: str, how: str) -> tuple[str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import functools
+import hashlib
 from typing import Any
 
 import msgspec
@@ -41,7 +41,6 @@ class Scene(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return len(self.words)
 
 
-@functools.lru_cache(maxsize=4096)
 def build(name: str) -> Scene:
     """The scene of a name."""
     parts = SceneName.parse(name)
@@ -63,4 +62,5 @@ def load(data: dict[str, Any]) -> Scene:
         raise BadScene(f"This is no Echo scene: {error}. It reads like {{'words': ['amber'], 'asks': ['say']}}.") from None
     if not scene.words or len(scene.words) != len(scene.asks):
         raise BadScene(f"An Echo scene asks once for each word, not {len(scene.asks)} times for {len(scene.words)} words.")
-    return scene
+    digest = hashlib.blake2b(msgspec.json.encode([scene.words, scene.asks]), digest_size=8).hexdigest()
+    return msgspec.structs.replace(scene, name=f"own/{digest}")

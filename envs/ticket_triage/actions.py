@@ -15,9 +15,9 @@ Cents = Annotated[int, msgspec.Meta(ge=0, le=100_000_000)]
 
 
 class Triage(Act, frozen=True, tag="triage"):
-    """Put the ticket into a queue with a priority, and note what it tells: the order that it is about, the e-mail address
-    at which it wants to be answered, the amount in question in cents, and the product concerned. A detail that the
-    ticket does not tell is left out (or "", or 0)."""
+    """Put the ticket into a queue with a priority, and note what it tells: the order that it is about, the e-mail
+    address at which it wants to be answered, the amount in question in cents, and the product concerned. A detail
+    that the ticket does not tell is left out (or "", or 0)."""
 
     queue: Queue
     priority: Priority

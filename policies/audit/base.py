@@ -1,0 +1,118 @@
+"""What the audit's checks work on, and what they give."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from ...envs.conversation import ConversationEnv
+from ...envs.scenes import DIFFICULTIES, SPLITS
+from ..base import Kind
+from ..rollout import Episode
+
+Stratum = tuple[str, str]
+"""A split and a difficulty."""
+STRIDE = 97
+"""Scenes are taken this far apart: prime, so that a sample holds all kinds of a cycle in their shares."""
+KEPT = 5
+"""Findings of a check that are kept whole; the rest are counted."""
+
+
+class Finding(NamedTuple):
+    """Something wrong: where, what, and the conversation as it stood at the end."""
+
+    scene: str
+    turn: int
+    what: str
+    messages: list[dict[str, str]]
+
+
+class Case(NamedTuple):
+    """A conversation that was played, and the environment to play it again on."""
+
+    env: ConversationEnv
+    scene: Any
+    """What `reset` takes: a name, or a user's own scene."""
+    episode: Episode
+    by: str
+    """The policy that played."""
+
+    def finding(self, turn: int, what: str, episode: Episode | None = None) -> Finding:
+        """Something wrong in this conversation, or in one that derives from it."""
+        played = episode or self.episode
+        return Finding(played.scene, turn, what if self.by == "expert" else f"({self.by}) {what}", played.messages)
+
+
+Check = Callable[[Case], Iterator[Finding]]
+
+
+@dataclass
+class Outcome:
+    """What a check has found so far."""
+
+    name: str
+    about: str
+    examined: int = 0
+    wrong: int = 0
+    findings: list[Finding] = field(default_factory=list)
+    note: str = ""
+
+    def add(self, examined: int, findings: Iterable[Finding]) -> None:
+        """Count, and keep the first few."""
+        self.examined += examined
+        for finding in findings:
+            self.wrong += 1
+            if len(self.findings) < KEPT:
+                self.findings.append(finding)
+
+    def join(self, other: Outcome) -> None:
+        """Take in what the same check found elsewhere."""
+        self.examined += other.examined
+        self.wrong += other.wrong
+        self.findings = [*self.findings, *other.findings][:KEPT]
+
+
+@dataclass(frozen=True)
+class Subject:
+    """The environment that is audited, and which of its scenes."""
+
+    kind: Kind
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    own: Mapping[str, Any] | None = None
+    """A user's own scene, which is then the only one."""
+
+    @property
+    def strata(self) -> list[Stratum]:
+        """All splits and difficulties; a scene of one's own has one of each."""
+        return [(s, d) for s in SPLITS for d in DIFFICULTIES][: 1 if self.own is not None else None]
+
+    def env(self, stratum: Stratum) -> ConversationEnv:
+        """An environment of a stratum."""
+        split, difficulty = stratum
+        return self.kind(split=split, difficulty=difficulty, **self.arguments)  # type: ignore[arg-type]
+
+    def scenes(self, env: ConversationEnv, start: int, stop: int) -> list[Any]:
+        """Scenes from all over the pool."""
+        if self.own is not None:
+            return [dict(self.own)] if start == 0 else []
+        size = len(env.pool)
+        return [env.pool[number * STRIDE % size] for number in range(start, min(stop, size))]
+
+
+def play(env: ConversationEnv, scene: Any, actions: Iterable[Any]) -> Episode:
+    """Play the actions in turn, as many as the conversation takes."""
+    episode = Episode()
+    observation, info = env.reset(options={"scene": scene})
+    episode.begin(observation, info)
+    return follow(env, episode, actions)
+
+
+def follow(env: ConversationEnv, episode: Episode, actions: Iterable[Any]) -> Episode:
+    """Go on with a conversation."""
+    for action in actions:
+        if episode.over:
+            break
+        observation, reward, _, truncated, info = env.step(action)
+        episode.add(action, observation, float(reward), truncated, info)
+    return episode

@@ -1,0 +1,183 @@
+"""Checks of one conversation: what it pays, what it takes to be paid, and what does not matter."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from ...envs.actions import Act, Action
+from ...envs.conversation import ConversationEnv
+from ...envs.errors import ResetNeeded
+from ...rewards.terms import Reward
+from ..rollout import Episode
+from .base import Case, Finding, follow, play
+from .words import scalars
+
+READS = ("find_", "get_", "list_")
+"""How the names of reads begin; every other act on the world is a write."""
+MANY = 6
+"""How many reads are tried, and how many orders of writes."""
+
+
+def expert(case: Case) -> Iterator[Finding]:
+    """The expert returns exactly 1, with nothing refused, malformed or against the house rules."""
+    episode = case.episode
+    if episode.total != 1 or not episode.success:
+        yield case.finding(episode.turns, f"the expert's return is {episode.total}, its end {episode.outcome!r}")
+    for turn, info in enumerate(episode.infos):
+        if reason := info["refused"] or info["malformed"] or ", ".join(info["violations"]):
+            yield case.finding(turn, f"an action of the expert's is at fault: {reason}")
+
+
+def writes(case: Case) -> Iterator[Finding]:
+    """Each write that is left out costs the goal, and so does all else that settles a request."""
+    actions = case.episode.actions
+    close = case.env.parts.actions.by_name.get("close")
+    for turn, action in enumerate(actions, 1):
+        if settles(action, case.episode.infos[turn]["facts"]):
+            left = [*actions[: turn - 1], *actions[turn:], *([close()] if close else [])]
+            without = play(case.env, case.scene, left)
+            if without.terms["goal"] >= 1:
+                yield case.finding(turn, f"the goal is paid without {action!r}", without)
+
+
+def settles(action: Any, facts: list[dict[str, Any]]) -> bool:
+    """Whether an action changed the world, or was what the customer had waited for."""
+    if isinstance(action, Act):
+        return not is_read(action) and any(fact["kind"] == "result" for fact in facts)
+    return any(fact.get("act") == "accept" for fact in facts) and not hasattr(action, "action")
+
+
+def reads(case: Case) -> Iterator[Finding]:
+    """Further reads do not cost the goal."""
+    actions = case.episode.actions
+    for turn in {len(actions) // 2, max(len(actions) - 1, 0)}:
+        episode = play(case.env, case.scene, actions[:turn])
+        tried = _read_on(case.env, episode, case.env._limit - len(actions))
+        follow(case.env, episode, actions[turn:])
+        if tried and episode.terms["goal"] < 1:
+            yield case.finding(turn, f"the goal is lost by reading: {tried!r}", episode)
+
+
+def _read_on(env: ConversationEnv, episode: Episode, room: int) -> list[Action]:
+    """Read what can be read without a breach, while there is room."""
+    ids = list(dict.fromkeys(str(leaf) for leaf in scalars(env.memory.seen) if any(map(str.isdigit, str(leaf)))))
+    done = []
+    for action in itertools.chain.from_iterable(_reads_of(kind, ids) for kind in env.parts.actions.types):
+        if len(done) >= min(room, MANY):
+            break
+        before = env.snapshot()
+        observation, reward, _, cut, info = env.step(action)
+        if [fact["kind"] for fact in info["facts"]] == ["result"]:
+            episode.add(action, observation, float(reward), cut, info)
+            done.append(action)
+        else:
+            env.restore(before)
+    return done
+
+
+def _reads_of(kind: type[Action], ids: list[str]) -> list[Action]:
+    """The reads of a type: as it is where it needs nothing, else for each id."""
+    needed = [field.name for field in msgspec.structs.fields(kind) if field.required]
+    if not is_read(kind) or len(needed) > 1:
+        return []
+    if not needed:
+        return [] if msgspec.structs.fields(kind) else [kind()]
+    prefix = needed[0][:1].upper()
+    return [kind(**{needed[0]: name}) for name in ids if name.startswith(prefix)][:MANY]
+
+
+def is_read(action: Action | type[Action]) -> bool:
+    """Whether an act on the world changes nothing, by its name."""
+    kind = action if isinstance(action, type) else type(action)
+    return issubclass(kind, Act) and str(kind.__struct_config__.tag).startswith(READS)
+
+
+def ends(case: Case) -> Iterator[Finding]:
+    """Accepted ends are where the customer's own goals lead, and only what they lead to is paid."""
+    case.env.reset(options={"scene": case.scene})
+    state = case.env.snapshot().state
+    plot = getattr(state.scene, "plot", None)
+    if plot is None:
+        return
+    ways = plot.accepted_ends or (tuple(request.goal.action for request in plot.requests if request.goal.action),)
+    reached = set()
+    for way in ways:
+        end = state.copy()
+        end.mind.settled.update(range(len(plot.requests)))
+        if any(ways) and case.env.parts.goal(end) >= 1:
+            yield case.finding(0, "the goal is reached before anything is done")
+        for write in way:
+            outcome = end.store.apply(write)
+            if not hasattr(outcome, "shows"):
+                yield case.finding(0, f"the customer wants {write!r}, which is refused: {outcome.reason}")
+        reached.add(end.store.key())
+        if case.env.parts.goal(end) < 1:
+            yield case.finding(0, f"what the customer wants is not paid: {way!r}")
+    if reached != set(state.scene.accepted()):
+        yield case.finding(0, "the accepted ends are not those that the customer's goals lead to")
+
+
+def order(case: Case) -> Iterator[Finding]:
+    """Independent writes may come in any order."""
+    case.env.reset(options={"scene": case.scene})
+    start = case.env.snapshot()
+    plot = getattr(start.state.scene, "plot", None)
+    if plot is None or plot.accepted_ends or any(request.goal.hand_over for request in plot.requests):
+        return
+    wanted = {request.goal.action: no for no, request in enumerate(plot.requests) if request.goal.action}
+    close = case.env.parts.actions.by_name["close"]()
+    for turned in itertools.islice(itertools.permutations(wanted), 1, MANY):
+        # All is voiced and agreed to, and only the writes are left.
+        state = start.state.copy()
+        state.mind.voiced = len(plot.requests)
+        state.mind.settled.update({*range(len(plot.requests))} - {*wanted.values()})
+        state.memory.agreed.update(wanted)
+        episode = Episode()
+        episode.begin(*case.env.restore(start._replace(state=state)))
+        follow(case.env, episode, [*turned, close])
+        if not episode.success:
+            yield case.finding(0, f"the goal is lost by the order {turned!r}", episode)
+
+
+def snapshots(case: Case) -> Iterator[Finding]:
+    """A conversation that is taken up from a snapshot goes on as if nothing had been tried in between."""
+    actions, env = case.episode.actions, case.env
+    again = play(env, case.scene, ())
+    for turn, action in enumerate(actions):
+        before = env.snapshot()
+        follow(env, Episode(), [action, "", *actions[turn + 1 : turn + 3]])
+        observation, info = env.restore(before)
+        if observation["messages"] != again.messages or info["facts"] != again.facts[-1]:
+            yield case.finding(turn, "restore() does not give back what the snapshot held", again)
+        follow(env, again, [action])
+    if (again.messages, again.rewards, again.infos) != (case.episode.messages, case.episode.rewards, case.episode.infos):
+        yield case.finding(case.episode.turns, "branches change the conversation that they leave", again)
+
+
+def ended(case: Case) -> Iterator[Finding]:
+    """A step after the end is a clear error."""
+    play(case.env, case.scene, case.episode.actions)
+    try:
+        case.env.step(case.episode.actions[-1])
+    except ResetNeeded:
+        return
+    yield case.finding(case.episode.turns, "a step after the end is played")
+
+
+def returns(case: Case) -> Iterator[Finding]:
+    """What is paid follows from the facts alone, lies in [-1, 1], and is never above 0 where the goal failed."""
+    before, reward, episode = 0.0, Reward(), case.episode
+    for turn, (info, paid) in enumerate(zip(episode.infos[1:], episode.rewards, strict=True), 1):
+        terms = reward.score(info["facts"], turn > episode.par, before)
+        if terms != info["reward_terms"] or sum(terms.values()) != paid:
+            yield case.finding(turn, f"{paid} was paid as {info['reward_terms']}, and the facts make {terms}")
+        before += paid
+    goal = sum(fact["goal"] for facts in episode.facts for fact in facts if fact["kind"] == "end")
+    if not -1 - 1e-9 <= before <= 1 + 1e-9 or (goal <= 0 and before > 1e-9):
+        yield case.finding(episode.turns, f"the return {before} is out of its bounds (the goal paid {goal})")
+    if episode.success != (goal >= 1):
+        yield case.finding(episode.turns, f"is_success is {episode.success}, and the goal paid {goal}")

@@ -1,0 +1,159 @@
+"""Checks of an environment as a whole: its cheap agents, another process, its splits, its openings."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from ...envs.scenes import DIFFICULTIES, SPLITS
+from .. import registry
+from ..rollout import Episode, rollout
+from .base import Finding, Subject
+from .trace import digests
+
+ENTITIES = ("name", "email", "product", "address", "word")
+"""The fields in which customers name persons, places and things."""
+SENTENCE = re.compile(r"(?<=[.!?])\s+")
+FEW = 0.05
+"""The share of openings that may repeat an earlier one, where customers are made of enough parts to differ."""
+SMALL = 2_000
+"""An environment with fewer different openings than this is not asked for variety: its scenes are few by design."""
+
+
+class Score(NamedTuple):
+    """What an agent reaches on the scenes of a difficulty."""
+
+    agent: str
+    difficulty: str
+    success: float
+    mean: float
+    example: Episode
+
+
+def floors(subject: Subject, agent: str, size: int) -> Iterator[tuple[Score, Finding | None]]:
+    """Each cheap agent stays at or under the success and the mean return that the environment declares."""
+    most, best, why = subject.kind.parts.floors[agent]
+    for difficulty in DIFFICULTIES:
+        policy = registry.make(agent, subject.kind)
+        episodes = []
+        for split in SPLITS:
+            env = subject.env((split, difficulty))
+            episodes += [rollout(policy, env, scene) for scene in subject.scenes(env, 0, size)]
+        success = sum(episode.success for episode in episodes) / len(episodes)
+        mean = sum(episode.total for episode in episodes) / len(episodes)
+        score = Score(agent, difficulty, success, mean, max(episodes, key=lambda episode: episode.total))
+        broken = success > most or mean > best + 1e-9
+        yield score, _too_high(score, most, best, why) if broken else None
+
+
+def _too_high(score: Score, most: float, best: float, why: str) -> Finding:
+    example = score.example
+    what = f"{score.agent} reaches {score.success:.1%} and a mean return of {score.mean:+.3f} on {score.difficulty}; "
+    what += f"its floor is {most:.1%} and {best:+.3f} ({why})"
+    return Finding(example.scene, example.turns, what, example.messages)
+
+
+def process(subject: Subject, played: list[tuple[Any, list[str]]]) -> Iterator[Finding]:
+    """The same scenes and actions give the same bytes in another process, under another hash seed."""
+    kind = subject.kind
+    job = {
+        "kind": [kind.__module__, kind.__qualname__],
+        "arguments": {key: str(value) for key, value in subject.arguments.items()},
+        "played": played,
+    }
+    seed = "1" if os.environ.get("PYTHONHASHSEED") != "1" else "2"
+    paths = os.pathsep.join(filter(None, sys.path))
+    there = subprocess.run(
+        [sys.executable, "-m", f"{__package__}.trace"],
+        input=json.dumps(job),
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": paths},
+        check=False,
+    )
+    if there.returncode:
+        yield Finding("", 0, f"the other process failed: {there.stderr[-2000:]}", [])
+        return
+    here = digests(kind, job["arguments"], played)
+    for (scene, _), one, other in zip(played, here, json.loads(there.stdout), strict=True):
+        if one != other:
+            yield Finding(str(scene), 0, "the same actions give other bytes in another process", [])
+
+
+def openings(subject: Subject, size: int) -> Iterator[tuple[str, Finding | None]]:
+    """Few openings repeat."""
+    for stratum in subject.strata:
+        env = subject.env(stratum)
+        said: Counter[str] = Counter()
+        for scene in subject.scenes(env, 0, size):
+            said[env.reset(options={"scene": scene})[0]["messages"][-1]["content"]] += 1
+        total = said.total()
+        repeated = (total - len(said)) / total
+        small = total >= SMALL and len(said) < SMALL / 10
+        text, times = said.most_common(1)[0]
+        what = f"{repeated:.1%} of {total} openings on {'/'.join(stratum)} repeat an earlier one"
+        found = Finding("", 0, f"{what}; {times} times: {text!r}", [])
+        yield what, found if repeated > FEW and not small else None
+
+
+class Said(NamedTuple):
+    """What the customers of a split said: sentences, the things that they named, single words."""
+
+    sentences: dict[str, str]
+    entities: dict[str, str]
+    words: dict[str, str]
+
+
+def splits(subject: Subject, said: dict[tuple[str, str], Said]) -> Iterator[Finding]:
+    """Test shares no sentence and no entity with train; on easy it recombines words that train has."""
+    for difficulty in DIFFICULTIES:
+        train, test = said["train", difficulty], said["test", difficulty]
+        for what, ours, theirs in (
+            ("sentence", test.sentences, train.sentences),
+            ("entity", test.entities, train.entities),
+        ):
+            for text in ours.keys() & theirs.keys():
+                yield Finding(ours[text], 0, f"the {what} {text!r} is in train too, as {theirs[text]}", [])
+        if difficulty == "easy":
+            for word in test.words.keys() - train.words.keys():
+                yield Finding(test.words[word], 0, f"the word {word!r} is in no scene of train", [])
+
+
+def said_in(episodes: list[Episode], difficulty: str) -> Said:
+    """What customers said in conversations with the expert."""
+    found = Said({}, {}, {})
+    for episode in episodes:
+        users = [message["content"] for message in episode.messages if message["role"] == "user"]
+        for text, facts in zip(users, episode.facts, strict=False):
+            own = "\n".join(line for line in text.split("\n") if not line.startswith("["))
+            if any(fact["kind"] == "said" for fact in facts):
+                _take(found, own, facts, episode.scene, difficulty)
+    return found
+
+
+def _take(found: Said, text: str, facts: list[dict[str, Any]], scene: str, difficulty: str) -> None:
+    for sentence in filter(None, SENTENCE.split(text)):
+        found.sentences.setdefault(sentence, scene)
+        for word in sentence.casefold().split():
+            found.words.setdefault(word.strip(".,!?;:"), scene)
+    for fact in facts:
+        if fact.get("field") in ENTITIES and fact.get("value") is not None:
+            entity = json.dumps(fact["value"], sort_keys=True)
+            # On easy single words are shared by design.
+            if difficulty != "easy" or " " in entity or "@" in entity:
+                found.entities.setdefault(entity, scene)
+
+
+def by_stratum(episodes: list[Episode]) -> dict[tuple[str, str], Said]:
+    """What was said, by split and difficulty."""
+    sorted_: dict[tuple[str, str], list[Episode]] = defaultdict(list)
+    for episode in episodes:
+        _, split, difficulty, _ = episode.scene.split("/")
+        sorted_[split, difficulty].append(episode)
+    return {stratum: said_in(found, stratum[1]) for stratum, found in sorted_.items()}

@@ -1,0 +1,63 @@
+"""Policies by name: our own, those of an environment, and those that other packages bring."""
+
+from __future__ import annotations
+
+import difflib
+import importlib.metadata
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import gymnasium
+from gymnasium.envs.registration import load_env_creator
+
+from ..envs.conversation import ConversationEnv
+from ..envs.errors import BadArgument
+from . import cheap, scripted
+from .base import Kind, Policy
+
+GROUP = "stateset_gym.policies"
+"""The entry points by which a package brings a policy: NAME = "module:factory", called as factory(kind, **options)."""
+
+Factory = Callable[..., Policy]
+
+
+def make(name: str, env_or_id: gymnasium.Env[Any, Any] | Kind | str, **options: Any) -> Policy:
+    """The policy of a name, for an environment or its id."""
+    kind = kind_of(env_or_id)
+    known = own(kind)
+    if name in known:
+        return known[name](kind, **options)
+    plugged = {entry.name: entry for entry in importlib.metadata.entry_points(group=GROUP)}
+    if name in plugged:
+        policy: Policy = plugged[name].load()(kind, **options)
+        return policy
+    raise BadArgument(f"Policy {name!r} does not exist for {kind.parts.name}{hint(name, (*known, *plugged))}")
+
+
+def names(env_or_id: gymnasium.Env[Any, Any] | Kind | str) -> tuple[str, ...]:
+    """The policies that `make` knows for an environment, those of other packages last."""
+    plugged = (entry.name for entry in importlib.metadata.entry_points(group=GROUP))
+    return tuple(dict.fromkeys((*own(kind_of(env_or_id)), *plugged)))
+
+
+def own(kind: Kind) -> dict[str, Factory]:
+    """The policies that this package has for an environment."""
+    return {**scripted.POLICIES, **cheap.POLICIES.get(kind.parts.name, {})}
+
+
+def kind_of(env_or_id: gymnasium.Env[Any, Any] | Kind | str) -> Kind:
+    """The class of an environment that is given as such, as an instance in any wrappers, or by its id."""
+    if isinstance(env_or_id, str):
+        spec = gymnasium.spec(env_or_id)
+        found: Any = load_env_creator(spec.entry_point) if isinstance(spec.entry_point, str) else spec.entry_point
+    else:
+        found = env_or_id if isinstance(env_or_id, type) else type(env_or_id.unwrapped)
+    if not isinstance(found, type) or not issubclass(found, ConversationEnv):
+        raise BadArgument(f"{env_or_id!r} is no conversation: give an environment of StateSet Gym, or its id.")
+    return found
+
+
+def hint(name: str, known: Iterable[str]) -> str:
+    """What was meant, if a name is near, or else the names there are."""
+    near = difflib.get_close_matches(name, known, 1)
+    return f". Did you mean: {near[0]!r}?" if near else f": choose one of {', '.join(known)}."
