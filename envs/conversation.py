@@ -60,6 +60,8 @@ class ConversationEnv(gymnasium.Env[Observation, Any]):
             raise BadArgument(f"max_turns={max_turns!r} must be a whole number from 1 up, or None for the scene's own.")
         if customer != "agenda" and not callable(customer):
             raise BadArgument(f"customer={customer!r} is not known: give 'agenda' or a callable.")
+        if customer != "agenda" and not self.parts.answers:
+            raise BadArgument(f"customer={customer!r}: {self.parts.name} has no customer who answers; leave it out.")
         if reward is not None and not isinstance(reward, Reward):
             raise BadArgument(f"reward={reward!r} is no Reward: build one with stateset_gym.rewards.Reward(...).")
         parts = self.parts

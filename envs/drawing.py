@@ -16,6 +16,9 @@ from .render import Block, wrap
 WIDTH, HEIGHT = 960, 720
 HEADER = 48
 MARGIN, GAP = 20, 10
+LABEL = 18
+INDENT = 8
+"""Pixels of a leading space: Pillow's own font is proportional, and its spaces are too narrow to indent JSON."""
 PAD_X, PAD_Y = 14, 9
 MAX_ROWS = 26
 """The rows of one bubble; what is longer ends in dots."""
@@ -29,17 +32,16 @@ class Look(NamedTuple):
     at: float
     share: float
     size: int
-    mono: bool
     fill: str
     edge: str
     ink: str
 
 
 LOOKS = {
-    "customer": Look(0.0, 0.66, 17, False, "#ffffff", "#d5dae1", "#111827"),
-    "agent": Look(1.0, 0.74, 15, True, "#dbeafe", "#b6d3fb", "#1e3a8a"),
-    "world": Look(0.0, 0.86, 15, False, "#fef6d8", "#f0dfa0", "#713f12"),
-    "system": Look(0.5, 0.90, 13, False, BACKGROUND, BACKGROUND, FAINT),
+    "customer": Look(0.0, 0.66, 17, "#ffffff", "#d5dae1", "#111827"),
+    "agent": Look(1.0, 0.74, 16, "#dbeafe", "#b6d3fb", "#1e3a8a"),
+    "world": Look(0.0, 0.86, 15, "#fef6d8", "#f0dfa0", "#713f12"),
+    "system": Look(0.5, 0.90, 13, BACKGROUND, BACKGROUND, FAINT),
 }
 
 
@@ -81,18 +83,18 @@ def _newest(blocks: Sequence[Block]) -> tuple[list[Bubble], int]:
 def _bubble(block: Block) -> Bubble:
     look = LOOKS[block.who]
     room = WIDTH * look.share - 2 * (MARGIN + PAD_X)
-    rows = wrap(drawable(block.text[:MAX_CHARS]), room, lambda text: _measure(text, look))
+    rows = wrap(drawable(block.text[:MAX_CHARS]), room, lambda text: _measure(text, look.size))
     if len(rows) > MAX_ROWS:
         rows = [*rows[: MAX_ROWS - 1], "..."]
-    width = int(max(_measure(row, look) for row in rows)) + 2 * PAD_X
-    return Bubble(block.who, rows, width, _label_height() + len(rows) * _pitch(look) + 2 * PAD_Y + GAP)
+    width = int(max(_measure(row, look.size) for row in rows)) + 2 * PAD_X
+    return Bubble(block.who, rows, width, LABEL + len(rows) * _pitch(look) + 2 * PAD_Y + GAP)
 
 
 def _draw(canvas: ImageDraw.ImageDraw, bubble: Bubble, top: int, named: bool) -> int:
     """Draw one bubble with its speaker's name above it; the height that it took is returned."""
     look = LOOKS[bubble.who]
     left = int(MARGIN + look.at * (WIDTH - 2 * MARGIN - bubble.width))
-    body = top + _label_height()
+    body = top + LABEL
     bottom = top + bubble.height - GAP
     canvas.rounded_rectangle((left, body, left + bubble.width, bottom), 12, look.fill, look.edge)
     if named and bubble.who != "system":
@@ -100,20 +102,10 @@ def _draw(canvas: ImageDraw.ImageDraw, bubble: Bubble, top: int, named: bool) ->
         x = left + 4 + look.at * (bubble.width - 8 - font.getlength(bubble.who))
         canvas.text((x, top + 1), bubble.who, FAINT, font)
     for number, row in enumerate(bubble.rows):
-        _text(canvas, left + PAD_X, body + PAD_Y + number * _pitch(look), row, look)
+        indent = _indent(row)
+        place = (left + PAD_X + indent * INDENT, body + PAD_Y + number * _pitch(look))
+        canvas.text(place, row[indent:], look.ink, _font(look.size))
     return bubble.height
-
-
-def _text(canvas: ImageDraw.ImageDraw, left: float, top: float, row: str, look: Look) -> None:
-    font = _font(look.size)
-    if not look.mono:
-        canvas.text((left, top), row, look.ink, font)
-        return
-    # Pillow's own scalable font is proportional: each character is centred in a cell of one width.
-    cell = _cell(look.size)
-    for number, mark in enumerate(row):
-        if mark != " ":
-            canvas.text((left + (number + 0.5) * cell, top), mark, look.ink, font, anchor="ma")
 
 
 def _header(canvas: ImageDraw.ImageDraw, title: str, caption: str) -> None:
@@ -122,8 +114,13 @@ def _header(canvas: ImageDraw.ImageDraw, title: str, caption: str) -> None:
     canvas.text((WIDTH - MARGIN, HEADER / 2), drawable(caption), "#cbd5e1", _font(15), anchor="rm")
 
 
-def _measure(text: str, look: Look) -> float:
-    return len(text) * _cell(look.size) if look.mono else _font(look.size).getlength(text)
+def _measure(text: str, size: int) -> float:
+    indent = _indent(text)
+    return indent * INDENT + _font(size).getlength(text[indent:])
+
+
+def _indent(text: str) -> int:
+    return len(text) - len(text.lstrip(" "))
 
 
 def _pitch(look: Look) -> int:
@@ -131,19 +128,11 @@ def _pitch(look: Look) -> int:
     return look.size + 6
 
 
-def _label_height() -> int:
-    return 18
-
-
 @functools.cache
 def _font(size: int) -> ImageFont.FreeTypeFont:
     font = ImageFont.load_default(size)
     assert isinstance(font, ImageFont.FreeTypeFont)
     return font
-
-
-def _cell(size: int) -> float:
-    return round(size * 0.6)
 
 
 def drawable(text: str) -> str:
@@ -158,5 +147,17 @@ def _drawable(mark: str) -> str:
 
 
 _KNOWN = frozenset(map(chr, range(32, 127))) | frozenset("\n‘’“”…")
-_SPELT = {"–": "-", "—": "-", "€": "EUR ", "£": "GBP ", "ß": "ss", "ø": "o", "Ø": "O", "æ": "ae", "Æ": "AE", "ł": "l", "Ł": "L"}
+_SPELT = {
+    "–": "-",
+    "—": "-",
+    "€": "EUR ",
+    "£": "GBP ",
+    "ß": "ss",
+    "ø": "o",
+    "Ø": "O",
+    "æ": "ae",
+    "Æ": "AE",
+    "ł": "l",
+    "Ł": "L",
+}
 _SPELT |= {"đ": "d", "Đ": "D", "ı": "i", "·": ".", "→": "->", "×": "x"} | {mark: mark for mark in _KNOWN}

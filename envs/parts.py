@@ -64,5 +64,9 @@ class Parts:
     """State -> the share of the goal that is reached."""
     brief: Callable[[str], str]
     """Prompt mode -> the system message."""
+    expert: Callable[[Memory], Action]
+    """The scripted expert: what it knows is what memory holds."""
+    answers: bool
+    """Whether the customer answers acts of speech, so that a user's callable can play them."""
     floors: Mapping[str, tuple[float, float, str]]
     """Cheap agent -> the success and the mean return it may reach, and why."""

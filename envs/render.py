@@ -19,6 +19,8 @@ WIDTH = 100
 LABEL = 10
 ONE_LINE = 76
 """An action's JSON that is no longer stands on one line."""
+MAX_PRETTY = 20_000
+"""Characters of an action beyond which it is shown as it is."""
 STYLES = {"system": "dim", "customer": "cyan", "world": "yellow", "agent": "green"}
 
 
@@ -145,18 +147,35 @@ def printable(text: str) -> str:
 
 def _pretty(content: str) -> str:
     """An agent's JSON on one line, or indented where it is long; any other text as it is."""
+    if len(content) > MAX_PRETTY:
+        return content
     try:
-        value = json.loads(content)
+        return _laid_out(json.loads(content), "")
     except (ValueError, RecursionError):
         return content
+
+
+def _laid_out(value: Any, indent: str) -> str:
+    """JSON in which only what does not fit on a line is spread over several."""
     line = json.dumps(value, ensure_ascii=False)
-    return line if len(line) <= ONE_LINE else json.dumps(value, ensure_ascii=False, indent=2)
+    if len(indent) + len(line) <= ONE_LINE or not isinstance(value, dict | list):
+        return line
+    deeper = indent + "  "
+    if isinstance(value, list):
+        rows, ends = [_laid_out(item, deeper) for item in value], "[]"
+    else:
+        rows = [f"{json.dumps(key, ensure_ascii=False)}: {_laid_out(item, deeper)}" for key, item in value.items()]
+        ends = "{}"
+    inner = ",".join(f"\n{deeper}{row}" for row in rows)
+    return f"{ends[0]}{inner}\n{indent}{ends[1]}"
 
 
 def _folded(content: str) -> str:
-    """The system message is long and always the same: its first line stands for it."""
+    """The system message is long and always the same: the start of it stands for it, on one line."""
     first, _, rest = content.partition("\n")
-    return f"{first} (and {len(rest.splitlines())} more lines)" if rest else first
+    more = f" (and {len(rest.splitlines())} more lines)" if rest else ""
+    room = WIDTH - LABEL - len(more)
+    return (first if len(first) <= room else first[: room - 3] + "...") + more
 
 
 def _heard(content: str) -> list[Block]:

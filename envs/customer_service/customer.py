@@ -81,8 +81,11 @@ def decide(plot: Plot, mind: Mind, act: Action, sound: bool) -> Answer:
     return answer
 
 
-def enact(plot: Plot, mind: Mind, act: Action, answer: Answer) -> list[Fact]:
-    """Carry out a customer's act: what it changes in them, and what it says."""
+def enact(plot: Plot, mind: Mind, act: Action, answer: Answer, sound: bool) -> list[Fact]:
+    """Carry out a customer's act: what it changes in them, and what it says.
+
+    Who plays the customer does not decide what settles a request: thanks for a wrong answer settle nothing.
+    """
     mind.replies += 1
     mind.patience -= bool(answer.get("waste"))
     kind, no, field = answer["act"], answer["no"], answer.get("field")
@@ -97,13 +100,13 @@ def enact(plot: Plot, mind: Mind, act: Action, answer: Answer) -> list[Fact]:
     if kind == "cannot_tell" and field is not None:
         mind.said[no, field] = mind.said.get((no, field), 0) + 1
         return [_said(kind, no, field, None, how)]
-    if kind == "change":
+    if kind == "change" and plot.requests[no].goal.change:
         mind.changed.add(no)
         changes = [_said(kind, no, each, value, "change") for each, value in plot.requests[no].goal.change.items()]
         return [_said(kind, no, None, None, how), *changes]
     if kind == "decline" and field is not None:
         return [_said(kind, no, None, None, how), _tell(plot, mind, no, field, "decline")]
-    if kind == "accept" and not isinstance(act, Propose):
+    if kind == "accept" and _answered(plot, mind, act, sound) == no:
         mind.settled.add(no)
     mind.pushed += kind == "push_back" and how == "refusal"
     return [_said(kind, no, None, None, how)]
@@ -230,20 +233,32 @@ TOLD_BY = {
 
 
 def _informed(plot: Plot, mind: Mind, act: Inform, sound: bool) -> Answer:
-    """Take an answer to a question: exactly what was asked, and nothing beside it."""
-    for no, request in open_requests(plot, mind):
-        if sound and request.goal.claims and set(act.claims) == set(request.goal.claims):
-            return {"act": "accept", "no": no, "how": "thanks"}
-    return {"act": "push_back", "no": PERSON, "how": "answer", "waste": True}
+    no = _answered(plot, mind, act, sound)
+    if no is None:
+        return {"act": "push_back", "no": PERSON, "how": "answer", "waste": True}
+    return {"act": "accept", "no": no, "how": "thanks"}
 
 
 def _refused(plot: Plot, mind: Mind, act: Refuse, sound: bool) -> Answer:
+    no = _answered(plot, mind, act, sound)
+    if no is None:
+        return {"act": "push_back", "no": PERSON, "how": "waste", "waste": True}
+    if mind.pushed < plot.temper.push_backs:
+        return {"act": "push_back", "no": no, "how": "refusal"}
+    return {"act": "accept", "no": no, "how": "accept_refusal"}
+
+
+def _answered(plot: Plot, mind: Mind, act: Action, sound: bool) -> int | None:
+    """The open request that an act of speech settles: told exactly what was asked, or refused by the rule it breaks."""
+    if not sound:
+        return None
     for no, request in open_requests(plot, mind):
-        if sound and request.request == act.request and request.goal.rule == act.rule:
-            if mind.pushed < plot.temper.push_backs:
-                return {"act": "push_back", "no": no, "how": "refusal"}
-            return {"act": "accept", "no": no, "how": "accept_refusal"}
-    return {"act": "push_back", "no": PERSON, "how": "waste", "waste": True}
+        goal = request.goal
+        if isinstance(act, Inform) and goal.claims and set(act.claims) == set(goal.claims):
+            return no
+        if isinstance(act, Refuse) and request.request == act.request and goal.rule == act.rule:
+            return no
+    return None
 
 
 def _soothed(plot: Plot, mind: Mind, act: Apologise, sound: bool) -> Answer:

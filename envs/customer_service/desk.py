@@ -57,12 +57,12 @@ def play(state: State, act: Action, decide: Decide | None) -> list[Fact]:
     if isinstance(act, Close):
         state.ended = "closed"
         return facts
-    plot, mind = state.scene.plot, state.mind
+    plot, mind, sound = state.scene.plot, state.mind, not facts
     if decide is None:
-        answer = customer.decide(plot, mind, act, not facts)
+        answer = customer.decide(plot, mind, act, sound)
     else:
         answer = customer.checked(plot, mind, decide(customer.brief(plot), act))
-    said = customer.enact(plot, mind, act, answer)
+    said = customer.enact(plot, mind, act, answer, sound)
     if answer["act"] == "leave":
         state.ended = "left"
     if "message" in answer:

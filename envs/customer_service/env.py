@@ -7,7 +7,7 @@ from typing import Any
 
 from ..conversation import ConversationEnv
 from ..parts import Parts
-from . import customer, desk, scenes, wording
+from . import desk, expert, scenes, wording
 from .actions import ACTIONS
 from .store import Store
 
@@ -32,6 +32,8 @@ class CustomerServiceEnv(ConversationEnv):
         say=wording.say,
         goal=desk.goal,
         brief=wording.brief,
+        expert=expert.act,
+        answers=True,
         floors=FLOORS,
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import functools
 from typing import Annotated, Any, Literal, Self
 
@@ -131,6 +132,13 @@ class Base(msgspec.Struct, frozen=True, eq=False, dict=True):
     def product_of(self) -> dict[str, str]:
         """Item id -> product id."""
         return {item_id: product_id for product_id, product in self.products.items() for item_id in product.variants}
+
+    @functools.cached_property
+    def named_once(self) -> tuple[str, ...]:
+        """The ids of the products whose name no other product has."""
+        names = [fold(product.name) for product in self.products.values()]
+        counts = collections.Counter(names)
+        return tuple(product_id for product_id, name in zip(self.products, names, strict=True) if counts[name] == 1)
 
     @functools.cached_property
     def orders_of(self) -> dict[str, list[str]]:

@@ -79,11 +79,12 @@ def order_question(spot: Spot) -> Request | None:
 
 
 def product_question(spot: Spot) -> Request | None:
-    names = [product.name for product in spot.base.products.values()]
-    product = pick(spot.draws[0], tuple(spot.base.products.values()))
+    if not spot.base.named_once:
+        return None
+    product = spot.base.products[pick(spot.draws[0], spot.base.named_once)]
     item_id, variant = pick(spot.draws[1], tuple(product.variants.items()))
     same = [other for other in product.variants.values() if other.options == variant.options]
-    if names.count(product.name) > 1 or len(same) > 1 or not variant.options:
+    if len(same) > 1 or not variant.options:
         return None
     question = pick(spot.draws[2], ("price", "available"))
     value = variant.price if question == "price" else variant.available

@@ -188,7 +188,7 @@ def exchange_items(records: Records, act: ExchangeItems) -> Result | Refused:
 
 
 def _found(customer_id: str | None) -> Result:
-    return Result({"customer": {"customer_id": customer_id}})
+    return Result({} if customer_id is None else {"customer": {"customer_id": customer_id}})
 
 
 def _unknown(what: str, which: str) -> Refused:

@@ -228,6 +228,7 @@ def stocked(name: str, test: bool, level: Level, needs: list[Need], balance: int
         return _ordered(holder, person, statuses.get(place) or STATUSES[one & 3], items, method)
 
     base = Base(products, customers, Shelf(order_ids, order))
+    base.__dict__["named_once"] = product_ids
     base.__dict__["orders_of"] = {name: [] for name in customer_ids} | {
         caller: list(order_ids[:mine]),
         other: [order_ids[mine]],

@@ -145,9 +145,15 @@ def place(address: dict[str, str]) -> str:
 
 def show(scene: Scene, fact: Fact) -> str:
     """A tool's result on one line; the line is the fact's words."""
-    line = f"[{fact['act']}] {'; '.join(_view(name, view) for name, view in fact['shows'].items()) or 'done'}"
+    act, shows = fact["act"], fact["shows"]
+    views = "; ".join([_view(name, view) for name, view in shows.items()]) if shows else NOTHING.get(act, "nothing")
+    line = f"[{act}] {views}"
     fact["words"] = [line]
     return line
+
+
+NOTHING = {"find_customer": "no such customer", "hand_over": "done"}
+"""Act -> what it shows where it has no record to show."""
 
 
 def _view(name: str, view: dict[str, Any]) -> str:
@@ -157,7 +163,7 @@ def _view(name: str, view: dict[str, Any]) -> str:
     if "price" in view:
         return f"{name} ({_options(view['options'])}) price {view['price']} {'available' if view['available'] else 'sold out'}"
     if name == "customer":
-        return f"customer_id {view['customer_id']}" if view["customer_id"] else "no such customer"
+        return f"customer_id {view['customer_id']}"
     if "payment_methods" in view or "address" in view:
         return _customer(name, view)
     return f"{name} {view['name']}"

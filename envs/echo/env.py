@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..conversation import ConversationEnv
 from ..parts import Parts
-from . import rules, scenes, wording
+from . import expert, rules, scenes, wording
 from .actions import ACTIONS
 
 FLOORS = {
@@ -30,5 +30,7 @@ class EchoEnv(ConversationEnv):
         say=wording.say,
         goal=rules.goal,
         brief=wording.brief,
+        expert=expert.act,
+        answers=False,
         floors=FLOORS,
     )

@@ -826,9 +826,9 @@ TAILS: dict[str, tuple[str, ...]] = {
         "this came to me and is for you",
         "a friend asked me to send you this",
         "I pass this on",
-        "my neighbour has no computer, so I am forwarding her words",
+        "my neighbour mistook my address for yours, so I am forwarding this",
         "the message beneath landed with the wrong department",
-        "my father dictated what follows to his old address book",
+        "what follows reached an inbox that has nothing to do with it",
         "I was asked to relay the text beneath",
     ),
     "quote": (

@@ -31,10 +31,10 @@ FIELDS: dict[Queue, tuple[str, ...]] = {
     "shipping": EVERY,
     "returns": EVERY,
     "technical": EVERY,
-    "account": ("email", "order_id", "amount_cents"),
+    "account": ("email", "order_id"),
     "sales": ("product", "email", "amount_cents"),
     "complaints": EVERY,
-    "other": ("email", "product", "amount_cents"),
+    "other": ("email", "product"),
 }
 """The details that a ticket of a queue can tell."""
 
@@ -43,10 +43,10 @@ REASONS: dict[Queue, dict[Priority, tuple[str, ...]]] = {
     "shipping": {"urgent": ("legal", "today"), "high": ("deadline", "again", "stopped", "large")},
     "returns": {"urgent": ("danger", "legal", "today"), "high": ("deadline", "again", "stopped", "large")},
     "technical": {"urgent": ("fraud", "today"), "high": ("deadline", "again", "stopped", "large")},
-    "account": {"urgent": ("fraud", "legal", "today"), "high": ("deadline", "again", "stopped", "large")},
+    "account": {"urgent": ("fraud", "legal", "today"), "high": ("deadline", "again", "stopped")},
     "sales": {"urgent": ("today",), "high": ("deadline", "again", "large")},
-    "complaints": {"urgent": ("danger", "legal", "today"), "high": ("again", "large")},
-    "other": {"urgent": ("today",), "high": ("deadline", "again", "large")},
+    "complaints": {"urgent": ("legal", "today"), "high": ("again", "large")},
+    "other": {"urgent": ("today",), "high": ("deadline", "again")},
 }
 """What can make a ticket of a queue urgent or high; `large` is an amount above the limit."""
 
@@ -60,7 +60,14 @@ OUTRANKED = {
 }
 """What else a ticket can say beside a circumstance that outranks it."""
 
-WISHES = ("refund", "callback", "confirmation", "apology")
+CALM_WISHES = ("callback", "confirmation")
+ANGRY_WISHES = ("refund", "callback", "confirmation", "apology")
+WISHES: dict[Queue, tuple[str, ...]] = {
+    queue: ANGRY_WISHES if queue in ("billing", "shipping", "returns", "complaints") else CALM_WISHES
+    for queue in QUEUES
+}
+"""What the writer of a ticket of a queue can ask for besides."""
+
 CENTS = ("00", "05", "10", "20", "25", "40", "50", "75", "90", "99")
 
 
@@ -129,7 +136,9 @@ class _Draft:
     def _fields(self, reasons: tuple[str, ...]) -> list[str]:
         """The details that the ticket tells; on easy no more than three sentences in all."""
         plan, known = self.plan, FIELDS[self.queue]
-        least, most = (1, 2 if not reasons else 1) if self.easy else (1, len(known)) if self.hard else (2, 3)
+        least, most = (
+            (1, 2 if not reasons else 1) if self.easy else (1, len(known)) if self.hard else (2, min(3, len(known)))
+        )
         count = least + below(plan[5], most - least + 1)
         fields = [known[place] for place in distinct(plan[6:10], len(known), count)]
         if "large" in reasons and "amount_cents" not in fields:
@@ -181,7 +190,9 @@ class _Draft:
             circumstances=circumstances,
             side=side,
             asides=self._asides(taken),
-            wish=pick(plan[14], WISHES) if "no_reply" not in circumstances and permille(plan[13], 400) else "",
+            wish=pick(plan[14], WISHES[self.queue])
+            if "no_reply" not in circumstances and permille(plan[13], 400)
+            else "",
             fillers=below(plan[28], 2) + hard,
             writer=first_last if permille(plan[16], 700) else "",
             forwarded=(first_last, self._old_address()) if forwarded else ("", ""),

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from ...envs.actions import Action
 from ...envs.conversation import ConversationEnv
+from ...envs.memory import Fact
+from ...envs.parts import Parts
 from ...envs.scenes import DIFFICULTIES, SPLITS
 from ..base import Kind
 from ..rollout import Episode
@@ -32,11 +36,17 @@ class Case(NamedTuple):
     """A conversation that was played, and the environment to play it again on."""
 
     env: ConversationEnv
+    """It keeps its turns to itself, so that to play again is to compute again."""
     scene: Any
     """What `reset` takes: a name, or a user's own scene."""
     episode: Episode
     by: str
     """The policy that played."""
+
+    def data(self) -> Any:
+        """The scene's data, which no agent sees."""
+        self.env.reset(options={"scene": self.scene})
+        return self.env.snapshot().turn.scene
 
     def finding(self, turn: int, what: str, episode: Episode | None = None) -> Finding:
         """Something wrong in this conversation, or in one that derives from it."""
@@ -45,6 +55,17 @@ class Case(NamedTuple):
 
 
 Check = Callable[[Case], Iterator[Finding]]
+BUGS = (ArithmeticError, AssertionError, AttributeError, LookupError, MemoryError, NameError, OSError, RuntimeError,
+        StopIteration, TypeError, ValueError)  # fmt: skip
+"""Whatever an environment may wrongly raise; it is reported with what led there."""
+
+
+def guarded(check: Check, case: Case) -> Iterator[Finding]:
+    """What a check finds; an exception of the environment's is a finding too."""
+    try:
+        yield from check(case)
+    except BUGS:
+        yield case.finding(case.episode.turns, f"the environment raises: {traceback.format_exc(limit=-3)}")
 
 
 @dataclass
@@ -87,10 +108,10 @@ class Subject:
         """All splits and difficulties; a scene of one's own has one of each."""
         return [(s, d) for s in SPLITS for d in DIFFICULTIES][: 1 if self.own is not None else None]
 
-    def env(self, stratum: Stratum) -> ConversationEnv:
+    def env(self, stratum: Stratum, **more: Any) -> ConversationEnv:
         """An environment of a stratum."""
         split, difficulty = stratum
-        return self.kind(split=split, difficulty=difficulty, **self.arguments)  # type: ignore[arg-type]
+        return self.kind(split=split, difficulty=difficulty, **self.arguments, **more)  # type: ignore[arg-type]
 
     def scenes(self, env: ConversationEnv, start: int, stop: int) -> list[Any]:
         """Scenes from all over the pool."""
@@ -116,3 +137,10 @@ def follow(env: ConversationEnv, episode: Episode, actions: Iterable[Any]) -> Ep
         observation, reward, _, truncated, info = env.step(action)
         episode.add(action, observation, float(reward), truncated, info)
     return episode
+
+
+def enact(parts: Parts, state: Any, action: Action) -> list[Fact]:
+    """Play an action on a bare state, as the engine does."""
+    facts = parts.play(state, action, None)
+    state.memory.fold(action, facts)
+    return facts

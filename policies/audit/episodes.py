@@ -13,7 +13,7 @@ from ...envs.conversation import ConversationEnv
 from ...envs.errors import ResetNeeded
 from ...rewards.terms import Reward
 from ..rollout import Episode
-from .base import Case, Finding, follow, play
+from .base import Case, Finding, enact, follow, play
 from .words import scalars
 
 READS = ("find_", "get_", "list_")
@@ -54,9 +54,10 @@ def settles(action: Any, facts: list[dict[str, Any]]) -> bool:
 def reads(case: Case) -> Iterator[Finding]:
     """Further reads do not cost the goal."""
     actions = case.episode.actions
+    room = case.data().limit - len(actions)
     for turn in {len(actions) // 2, max(len(actions) - 1, 0)}:
         episode = play(case.env, case.scene, actions[:turn])
-        tried = _read_on(case.env, episode, case.env._limit - len(actions))
+        tried = _read_on(case.env, episode, room)
         follow(case.env, episode, actions[turn:])
         if tried and episode.terms["goal"] < 1:
             yield case.finding(turn, f"the goal is lost by reading: {tried!r}", episode)
@@ -98,49 +99,48 @@ def is_read(action: Action | type[Action]) -> bool:
 
 def ends(case: Case) -> Iterator[Finding]:
     """Accepted ends are where the customer's own goals lead, and only what they lead to is paid."""
-    case.env.reset(options={"scene": case.scene})
-    state = case.env.snapshot().state
-    plot = getattr(state.scene, "plot", None)
+    scene, parts = case.data(), case.env.parts
+    plot = getattr(scene, "plot", None)
     if plot is None:
         return
-    ways = plot.accepted_ends or (tuple(request.goal.action for request in plot.requests if request.goal.action),)
     reached = set()
-    for way in ways:
-        end = state.copy()
-        end.mind.settled.update(range(len(plot.requests)))
-        if any(ways) and case.env.parts.goal(end) >= 1:
+    for way in plot.accepted_ends or (tuple(_wanted(plot)),):
+        state = parts.start(scene)
+        state.mind.settled.update(range(len(plot.requests)))
+        if way and parts.goal(state) >= 1:
             yield case.finding(0, "the goal is reached before anything is done")
         for write in way:
-            outcome = end.store.apply(write)
+            outcome = state.store.apply(write)
             if not hasattr(outcome, "shows"):
                 yield case.finding(0, f"the customer wants {write!r}, which is refused: {outcome.reason}")
-        reached.add(end.store.key())
-        if case.env.parts.goal(end) < 1:
+        reached.add(state.store.key())
+        if parts.goal(state) < 1:
             yield case.finding(0, f"what the customer wants is not paid: {way!r}")
-    if reached != set(state.scene.accepted()):
+    if reached != set(scene.accepted()):
         yield case.finding(0, "the accepted ends are not those that the customer's goals lead to")
 
 
 def order(case: Case) -> Iterator[Finding]:
     """Independent writes may come in any order."""
-    case.env.reset(options={"scene": case.scene})
-    start = case.env.snapshot()
-    plot = getattr(start.state.scene, "plot", None)
-    if plot is None or plot.accepted_ends or any(request.goal.hand_over for request in plot.requests):
+    scene, parts = case.data(), case.env.parts
+    plot = getattr(scene, "plot", None)
+    if plot is None or plot.accepted_ends:
         return
-    wanted = {request.goal.action: no for no, request in enumerate(plot.requests) if request.goal.action}
-    close = case.env.parts.actions.by_name["close"]()
+    wanted = _wanted(plot)
     for turned in itertools.islice(itertools.permutations(wanted), 1, MANY):
         # All is voiced and agreed to, and only the writes are left.
-        state = start.state.copy()
+        state = parts.start(scene)
         state.mind.voiced = len(plot.requests)
         state.mind.settled.update({*range(len(plot.requests))} - {*wanted.values()})
         state.memory.agreed.update(wanted)
-        episode = Episode()
-        episode.begin(*case.env.restore(start._replace(state=state)))
-        follow(case.env, episode, [*turned, close])
-        if not episode.success:
-            yield case.finding(0, f"the goal is lost by the order {turned!r}", episode)
+        refused = [fact["why"] for write in turned for fact in enact(parts, state, write) if fact["kind"] == "refused"]
+        if parts.goal(state) < 1:
+            yield case.finding(0, f"the goal is lost by the order {turned!r} {refused}")
+
+
+def _wanted(plot: Any) -> dict[Action, int]:
+    """The changes that a customer wants -> the requests that they serve."""
+    return {request.goal.action: no for no, request in enumerate(plot.requests) if request.goal.action is not None}
 
 
 def snapshots(case: Case) -> Iterator[Finding]:

@@ -17,7 +17,7 @@ from ...envs.memory import Memory
 from ...envs.spaces import JSON
 from ..rollout import Episode
 from ..scripted import expert_of
-from .base import Finding, Subject
+from .base import BUGS, Finding, Subject
 
 SAMPLES = 3_000
 """Valid actions that are drawn beforehand; they are played as drawn, mutated, and as text."""
@@ -132,11 +132,6 @@ def _conversation(env: ConversationEnv, scene: Any, fuzzer: Fuzzer) -> tuple[int
         return len(actions), _finding(env, scene, actions, traceback.format_exc(limit=-3))
 
 
-BUGS = (ArithmeticError, AssertionError, AttributeError, BufferError, LookupError, MemoryError, NameError, OSError,
-        RuntimeError, TypeError, ValueError)  # fmt: skip
-"""Whatever an action may wrongly raise; it is reported with what led there."""
-
-
 def _wrong(reward: float, total: float, over: bool, info: dict[str, Any]) -> str:
     if abs(sum(info["reward_terms"].values()) - reward) > EDGE:
         return f"the terms {info['reward_terms']} do not add up to {reward}"
@@ -150,5 +145,5 @@ def _wrong(reward: float, total: float, over: bool, info: dict[str, Any]) -> str
 def _finding(env: ConversationEnv, scene: Any, actions: list[Any], what: str) -> Finding:
     episode = Episode(scene=str(scene))
     shown = ", ".join(repr(action)[:300] for action in actions)
-    messages = env.snapshot().messages
+    messages = [*env.snapshot().turn.transcript()]
     return Finding(episode.scene, len(actions), f"{what}; actions: [{shown}]", messages)

@@ -9,11 +9,12 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from ...rewards.terms import Reward
 from .. import registry
 from ..base import Kind
 from ..rollout import Episode, rollout
 from . import episodes, fuzz, whole, words
-from .base import Case, Check, Outcome, Stratum, Subject
+from .base import Case, Check, Outcome, Stratum, Subject, guarded
 
 DEEP: dict[str, Check] = {
     "writes": episodes.writes,
@@ -136,7 +137,7 @@ def _chunks(subject: Subject, size: Size, wanted: tuple[str, ...]) -> Iterator[C
             yield Chunk(subject, ("floors",), size, agent=agent)
     own = tuple(name for name in wanted if name not in WHOLE)
     scenes = size.scenes if "expert" in own else size.deep
-    if not own and not {"process", "splits"} & {*wanted}:
+    if not own and "process" not in wanted:
         return
     for stratum in subject.strata:
         for start in range(0, scenes, size.chunk):
@@ -172,27 +173,29 @@ def work(chunk: Chunk) -> Yield:
         return Yield(outcomes, [], [score._replace(example=Episode()) for score, _ in found])
     subject, kind = chunk.subject, chunk.subject.kind
     env = subject.env(chunk.stratum)
+    # Turns are shared between like environments, but not with one that has a reward of its own.
+    twin = subject.env(chunk.stratum, reward=Reward())
     expert = registry.make("expert", kind)
     others = [name for name in kind.parts.floors if name in registry.own(kind)]
     sample = []
     for number, scene in enumerate(subject.scenes(env, chunk.start, chunk.stop), chunk.start):
-        case = Case(env, scene, rollout(expert, env, scene), "expert")
+        case = Case(twin, scene, rollout(expert, env, scene), "expert")
         if "expert" in outcomes:
-            outcomes["expert"].add(1, episodes.expert(case))
+            outcomes["expert"].add(1, guarded(episodes.expert, case))
         if number < chunk.size.deep:
             sample.append(case.episode)
             _deep(case, outcomes)
             if others:
                 name = others[number % len(others)]
                 other = rollout(registry.make(name, kind), env, scene)
-                _deep(Case(env, scene, other, name), {n: o for n, o in outcomes.items() if n in ANY})
+                _deep(Case(twin, scene, other, name), {n: o for n, o in outcomes.items() if n in ANY})
     return Yield(outcomes, sample, [])
 
 
 def _deep(case: Case, outcomes: dict[str, Outcome]) -> None:
     for name, check in (ANY | DEEP).items():
         if name in outcomes:
-            outcomes[name].add(1, check(case))
+            outcomes[name].add(1, guarded(check, case))
 
 
 def _whole(
@@ -208,7 +211,7 @@ def _whole(
             report.outcomes["openings"].add(size.openings, [finding] if finding else [])
             report.outcomes["openings"].note = what
     if "splits" in wanted and not subject.arguments:
-        report.outcomes["splits"].add(len(sample), whole.splits(subject, whole.by_stratum(sample)))
+        report.outcomes["splits"].add(size.deep, whole.splits(subject, size.deep))
     if "fuzz" in wanted:
         report.outcomes["fuzz"].add(size.fuzz, fuzz.fuzz(subject, size.fuzz, seed))
 

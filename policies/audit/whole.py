@@ -7,14 +7,14 @@ import os
 import re
 import subprocess
 import sys
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from ...envs.scenes import DIFFICULTIES, SPLITS
 from .. import registry
 from ..rollout import Episode, rollout
-from .base import Finding, Subject
+from .base import Finding, Stratum, Subject
 from .trace import digests
 
 ENTITIES = ("name", "email", "product", "address", "word")
@@ -22,6 +22,8 @@ ENTITIES = ("name", "email", "product", "address", "word")
 SENTENCE = re.compile(r"(?<=[.!?])\s+")
 FEW = 0.05
 """The share of openings that may repeat an earlier one, where customers are made of enough parts to differ."""
+FAR = 8
+"""How many times more of train than of test is looked at on easy."""
 SMALL = 2_000
 """An environment with fewer different openings than this is not asked for variety: its scenes are few by design."""
 
@@ -90,13 +92,13 @@ def openings(subject: Subject, size: int) -> Iterator[tuple[str, Finding | None]
     """Few openings repeat."""
     for stratum in subject.strata:
         env = subject.env(stratum)
-        said: Counter[str] = Counter()
+        heard: Counter[str] = Counter()
         for scene in subject.scenes(env, 0, size):
-            said[env.reset(options={"scene": scene})[0]["messages"][-1]["content"]] += 1
-        total = said.total()
-        repeated = (total - len(said)) / total
-        small = total >= SMALL and len(said) < SMALL / 10
-        text, times = said.most_common(1)[0]
+            heard[env.reset(options={"scene": scene})[0]["messages"][-1]["content"]] += 1
+        total = heard.total()
+        repeated = (total - len(heard)) / total
+        small = total >= SMALL and len(heard) < SMALL / 10
+        text, times = heard.most_common(1)[0]
         what = f"{repeated:.1%} of {total} openings on {'/'.join(stratum)} repeat an earlier one"
         found = Finding("", 0, f"{what}; {times} times: {text!r}", [])
         yield what, found if repeated > FEW and not small else None
@@ -110,30 +112,32 @@ class Said(NamedTuple):
     words: dict[str, str]
 
 
-def splits(subject: Subject, said: dict[tuple[str, str], Said]) -> Iterator[Finding]:
+def splits(subject: Subject, size: int) -> Iterator[Finding]:
     """Test shares no sentence and no entity with train; on easy it recombines words that train has."""
     for difficulty in DIFFICULTIES:
-        train, test = said["train", difficulty], said["test", difficulty]
-        for what, ours, theirs in (
-            ("sentence", test.sentences, train.sentences),
-            ("entity", test.entities, train.entities),
-        ):
-            for text in ours.keys() & theirs.keys():
-                yield Finding(ours[text], 0, f"the {what} {text!r} is in train too, as {theirs[text]}", [])
+        # On easy train is looked at more closely: all words of test are to be found there.
+        train = said(subject, ("train", difficulty), size * (FAR if difficulty == "easy" else 1))
+        test = said(subject, ("test", difficulty), size)
+        for text in test.sentences.keys() & train.sentences.keys():
+            what = f"the sentence {text!r} is in train too: {train.sentences[text]}"
+            yield Finding(test.sentences[text], 0, what, [])
+        for text in test.entities.keys() & train.entities.keys():
+            yield Finding(test.entities[text], 0, f"{text} is in train too: {train.entities[text]}", [])
         if difficulty == "easy":
             for word in test.words.keys() - train.words.keys():
-                yield Finding(test.words[word], 0, f"the word {word!r} is in no scene of train", [])
+                yield Finding(test.words[word], 0, f"the word {word!r} is in no scene of train that was looked at", [])
 
 
-def said_in(episodes: list[Episode], difficulty: str) -> Said:
-    """What customers said in conversations with the expert."""
-    found = Said({}, {}, {})
-    for episode in episodes:
+def said(subject: Subject, stratum: Stratum, size: int) -> Said:
+    """What customers say to the expert."""
+    env, expert, found = subject.env(stratum), registry.make("expert", subject.kind), Said({}, {}, {})
+    for scene in subject.scenes(env, 0, size):
+        episode = rollout(expert, env, scene)
         users = [message["content"] for message in episode.messages if message["role"] == "user"]
-        for text, facts in zip(users, episode.facts, strict=False):
-            own = "\n".join(line for line in text.split("\n") if not line.startswith("["))
+        for text, facts in zip(users, episode.facts, strict=True):
             if any(fact["kind"] == "said" for fact in facts):
-                _take(found, own, facts, episode.scene, difficulty)
+                own = "\n".join(line for line in text.split("\n") if not line.startswith("["))
+                _take(found, own, facts, episode.scene, stratum[1])
     return found
 
 
@@ -141,19 +145,12 @@ def _take(found: Said, text: str, facts: list[dict[str, Any]], scene: str, diffi
     for sentence in filter(None, SENTENCE.split(text)):
         found.sentences.setdefault(sentence, scene)
         for word in sentence.casefold().split():
-            found.words.setdefault(word.strip(".,!?;:"), scene)
+            # An e-mail address is an entity, of which none is shared.
+            if "@" not in word:
+                found.words.setdefault(word.strip(".,!?;:"), scene)
     for fact in facts:
         if fact.get("field") in ENTITIES and fact.get("value") is not None:
             entity = json.dumps(fact["value"], sort_keys=True)
             # On easy single words are shared by design.
             if difficulty != "easy" or " " in entity or "@" in entity:
                 found.entities.setdefault(entity, scene)
-
-
-def by_stratum(episodes: list[Episode]) -> dict[tuple[str, str], Said]:
-    """What was said, by split and difficulty."""
-    sorted_: dict[tuple[str, str], list[Episode]] = defaultdict(list)
-    for episode in episodes:
-        _, split, difficulty, _ = episode.scene.split("/")
-        sorted_[split, difficulty].append(episode)
-    return {stratum: said_in(found, stratum[1]) for stratum, found in sorted_.items()}

@@ -61,13 +61,14 @@ def missing(fact: dict[str, Any], message: str) -> Iterator[Any]:
                 yield leaf
 
 
-def shown(shows: dict[str, dict[str, Any]]) -> Iterator[Any]:
-    """The values of a result, and the ids among its keys."""
-    for leaf in scalars(shows):
-        yield leaf
-    for key in keys(shows):
-        if any(map(str.isdigit, key)):
-            yield key
+def shown(shows: dict[str, Any]) -> Iterator[Any]:
+    """The values of a result, and the ids by which it holds records."""
+    for key, value in shows.items():
+        if isinstance(value, dict):
+            yield from [key] if any(map(str.isdigit, key)) else []
+            yield from shown(value)
+        else:
+            yield from scalars(value)
 
 
 def is_told(leaf: Any, text: str) -> bool:
@@ -90,7 +91,7 @@ def told(case: Case) -> Iterator[tuple[str, list[dict[str, Any]]]]:
 
 def leaks(case: Case) -> Iterator[Finding]:
     """No message tells a value of the scene that no fact has carried yet."""
-    hidden = secrets(case.env.snapshot().state.scene)
+    hidden = secrets(case.data())
     known: set[str] = set()
     spoken = [message["content"] for message in case.episode.messages if message["role"] == "assistant"]
     for turn, (message, facts) in enumerate(told(case)):
