@@ -223,10 +223,10 @@ def split(folder: Path, difficulty: str, passes: int) -> None:
     env = gymnasium.make(f"stateset_gym:{ID}", difficulty=difficulty)
     for number in range(passes + 1):
         scripts = scripts_of(folder, difficulty, number)
-        for kind, repeats in (("new", 1), ("met", 2)):
-            _sample(counts[kind])
-            for _ in range(repeats):
-                played(env, scripts)
+        for kind in ("new", "", "met", "met"):  # a scene may be kept only from its second meeting on
+            if kind:
+                _sample(counts[kind])
+            played(env, scripts)
             signal.setitimer(signal.ITIMER_PROF, 0)
     print(json.dumps(counts))
 
@@ -257,15 +257,21 @@ def _part(frame: FrameType) -> str | None:
 
 def live() -> None:
     """The memory that live environments take after their reset, in MiB."""
-    import resource
-
-    per_mib = 2**20 if sys.platform == "darwin" else 2**10
     gymnasium.make(f"stateset_gym:{ID}", difficulty="hard").reset(seed=0)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = resident()
     envs = [gymnasium.make(ID, difficulty="hard") for _ in range(LIVE_ENVS)]
     for seed, env in enumerate(envs):
         env.reset(seed=seed)
-    print(json.dumps((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / per_mib))
+    print(json.dumps(resident() - before))
+
+
+def resident() -> float:
+    """The memory of this process, in MiB; not its peak, which a process inherits from the one that started it."""
+    statm = Path("/proc/self/statm")
+    if statm.exists():
+        return int(statm.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
+    shown = subprocess.run(["ps", "-o", "rss=", "-p", str(os.getpid())], check=True, stdout=subprocess.PIPE)
+    return int(shown.stdout) / 2**10
 
 
 IMPORT = "import gymnasium, time; start = time.perf_counter(); import stateset_gym; print(time.perf_counter() - start)"

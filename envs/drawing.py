@@ -1,4 +1,4 @@
-"""The transcript as a picture, drawn with Pillow: the customer on the left, the agent on the right, the world between."""
+"""The transcript as a picture, drawn with Pillow: customer and world on the left, the agent on the right."""
 
 from __future__ import annotations
 
@@ -142,22 +142,11 @@ def drawable(text: str) -> str:
 
 @functools.lru_cache(maxsize=4096)
 def _drawable(mark: str) -> str:
-    plain = _SPELT.get(mark) or "".join(part for part in unicodedata.normalize("NFKD", mark) if part in _KNOWN)
-    return plain or "\N{REPLACEMENT CHARACTER}"
+    spelt = _SPELT.get(ord(mark), mark)
+    plain = "".join(part for part in unicodedata.normalize("NFKD", spelt) if part in _KNOWN)
+    return spelt if spelt in _KNOWN else plain or "\N{REPLACEMENT CHARACTER}"
 
 
-_KNOWN = frozenset(map(chr, range(32, 127))) | frozenset("\n‘’“”…")
-_SPELT = {
-    "–": "-",
-    "—": "-",
-    "€": "EUR ",
-    "£": "GBP ",
-    "ß": "ss",
-    "ø": "o",
-    "Ø": "O",
-    "æ": "ae",
-    "Æ": "AE",
-    "ł": "l",
-    "Ł": "L",
-}
-_SPELT |= {"đ": "d", "Đ": "D", "ı": "i", "·": ".", "→": "->", "×": "x"} | {mark: mark for mark in _KNOWN}
+_KNOWN = frozenset(map(chr, range(32, 127))) | frozenset("\n\u2018\u2019\u201c\u201d\u2026")
+_SPELT = {0x2013: "-", 0x2014: "-", 0x2192: "->", 0x20AC: "EUR ", 0xA3: "GBP ", 0xD7: "x", 0xDF: "ss"}
+_SPELT |= {0xE6: "ae", 0xC6: "AE", 0xF8: "o", 0xD8: "O", 0x142: "l", 0x141: "L", 0x111: "d", 0x110: "D"}

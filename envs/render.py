@@ -17,7 +17,7 @@ Message = Mapping[str, str]
 WIDTH = 100
 """Columns of the `ansi` transcript."""
 LABEL = 10
-ONE_LINE = 76
+ONE_LINE = 86
 """An action's JSON that is no longer stands on one line."""
 MAX_PRETTY = 20_000
 """Characters of an action beyond which it is shown as it is."""

@@ -411,4 +411,4 @@ def test_what_is_no_act_on_the_records_is_a_type_error(store, action):
 @pytest.mark.parametrize("module", [ledger, records, rules, views])
 def test_the_rules_know_nothing_of_reinforcement_learning(module):
     imports = [node for node in ast.walk(ast.parse(inspect.getsource(module))) if isinstance(node, ast.Import)]
-    assert {alias.name for node in imports for alias in node.names} <= {"functools", "msgspec"}
+    assert {alias.name for node in imports for alias in node.names} <= {"collections", "functools", "msgspec"}

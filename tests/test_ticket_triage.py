@@ -15,7 +15,7 @@ import gymnasium as gym
 import pytest
 
 import stateset_gym  # noqa: F401
-from stateset_gym.envs.errors import BadScene, InvalidAction, ResetNeeded
+from stateset_gym.envs.errors import BadArgument, BadScene, InvalidAction, ResetNeeded
 from stateset_gym.envs.ticket_triage import env as module
 from stateset_gym.envs.ticket_triage import expert, phrases, scenes, wording
 from stateset_gym.envs.ticket_triage.actions import DETAILS, Triage
@@ -282,6 +282,11 @@ def test_a_malformed_answer_is_priced_and_a_second_one_can_be_had() -> None:
     assert env.step({"type": "triage", **RIGHT})[1] == pytest.approx(0.98)
     with pytest.raises(InvalidAction, match="TicketTriage-v0: malformed action: "):
         played(TICKET, {"type": "triage", "queue": "press", "priority": "low"}, on_invalid="raise")
+
+
+def test_nobody_is_there_to_be_asked() -> None:
+    with pytest.raises(BadArgument, match="TicketTriage-v0 has no customer who answers; leave it out"):
+        gym.make(ID, customer=lambda brief, transcript, action: {})
 
 
 def test_a_ticket_of_ones_own_is_played_with_and_without_what_it_says() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..conversation import ConversationEnv
 from ..parts import Parts
-from . import rules, scenes, wording
+from . import expert, rules, scenes, wording
 from .actions import ACTIONS
 
 FLOORS = {
@@ -106,7 +106,7 @@ class TicketTriageEnv(ConversationEnv):
     | `kinds`         | `None`    | the scene kinds to draw from; all of them |
     | `scenes`        | `None`    | the scenes to draw from: numbers or names; all of them |
     | `max_turns`     | `None`    | how many answers may be tried until one parses; 1 |
-    | `customer`      | `"agenda"` | without effect: a ticket's writer is not there to be asked |
+    | `customer`      | `"agenda"` | anything else is refused: a ticket's writer is not there to be asked |
     | `reward`        | `None`    | a `Reward` with other prices or more terms |
     | `prompt`        | `"full"`  | the system message: `"full"`, `"brief"` (without examples) or `"none"` |
     | `on_invalid`    | `"price"` | `"raise"` raises `InvalidAction` where an answer is malformed |
@@ -175,5 +175,7 @@ class TicketTriageEnv(ConversationEnv):
         say=wording.say,
         goal=rules.goal,
         brief=wording.brief,
+        expert=expert.act,
+        answers=False,
         floors=FLOORS,
     )

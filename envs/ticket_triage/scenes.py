@@ -136,9 +136,10 @@ class _Draft:
     def _fields(self, reasons: tuple[str, ...]) -> list[str]:
         """The details that the ticket tells; on easy no more than three sentences in all."""
         plan, known = self.plan, FIELDS[self.queue]
-        least, most = (
-            (1, 2 if not reasons else 1) if self.easy else (1, len(known)) if self.hard else (2, min(3, len(known)))
-        )
+        if self.easy:
+            least, most = 1, 1 if reasons else 2
+        else:
+            least, most = (1, len(known)) if self.hard else (2, min(3, len(known)))
         count = least + below(plan[5], most - least + 1)
         fields = [known[place] for place in distinct(plan[6:10], len(known), count)]
         if "large" in reasons and "amount_cents" not in fields:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -65,6 +65,7 @@ class Report:
     """What the audit of an environment found."""
 
     env: str
+    floors: Mapping[str, tuple[float, float, str]]
     outcomes: dict[str, Outcome]
     scores: list[whole.Score] = field(default_factory=list)
 
@@ -115,7 +116,7 @@ def audit(
     wanted = tuple(checks or CHECKS)
     if own is not None:
         wanted = tuple(name for name in wanted if name not in WHOLE)
-    report = Report(kind.parts.name, {name: _fresh(name) for name in wanted})
+    report = Report(kind.parts.name, kind.parts.floors, {name: _fresh(name) for name in wanted})
     sample: list[Episode] = []
     for found in _worked(list(_chunks(subject, size, wanted)), jobs, tick):
         for name, outcome in found.outcomes.items():

@@ -121,6 +121,7 @@ def infos(case: Case) -> Iterator[Finding]:
     for turn, info in enumerate(case.episode.infos):
         if missed := set(info) - named:
             yield case.finding(turn, f"info holds {sorted(missed)}, which the docstring's 'Info keys' do not name")
+            return
         if absent := named - set(info):
             yield case.finding(turn, f"info lacks {sorted(absent)}, which the docstring's 'Info keys' name")
 

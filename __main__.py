@@ -1,0 +1,167 @@
+"""The command line: `python -m stateset_gym` or `stateset-gym`."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from .envs.conversation import ConversationEnv
+    from .policies.audit import Report, Size
+
+app = typer.Typer(
+    help="Structured-action conversations as Gymnasium environments.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+@app.command()
+def envs() -> None:
+    """List the environments."""
+    for name in ids():
+        typer.echo(name)
+
+
+@app.command()
+def audit(
+    env: Annotated[str | None, typer.Argument(help="The id of an environment, e.g. StateSet/Echo-v0.")] = None,
+    every: Annotated[bool, typer.Option("--all", help="Audit every environment of this package.")] = False,
+    scenes: Annotated[int | None, typer.Option(min=1, help="Scenes of each split and difficulty for the expert.")] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Small samples: a minute, not ten.")] = False,
+    check: Annotated[list[str] | None, typer.Option(help="Only this check; may be given again.")] = None,
+    fuzz: Annotated[int | None, typer.Option(min=1, help="Only fuzz, with so many actions.")] = None,
+    seed: Annotated[int, typer.Option(help="What the fuzzing draws from.")] = 0,
+    store: Annotated[Path | None, typer.Option(exists=True, help="A store of your own (JSON).")] = None,
+    scene: Annotated[Path | None, typer.Option(exists=True, help="A scene of your own (JSON), as the only one.")] = None,
+    jobs: Annotated[int | None, typer.Option(min=1, help="Processes; by default as many as there are cores.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="JSON, for programs.")] = False,
+) -> None:
+    """Certify that an environment is sound; exits with 1 where something is wrong."""
+    from .policies import audit as auditing
+    from .policies.audit.show import as_json as plain
+
+    if every == (env is not None):
+        raise typer.BadParameter("name one environment, or give --all.")
+    if unknown := sorted({*(check or ())} - {*auditing.CHECKS}):
+        raise typer.BadParameter(f"--check {unknown[0]!r} is not known: choose from {', '.join(auditing.CHECKS)}.")
+    size = auditing.QUICK if quick else auditing.Size()
+    size = size._replace(scenes=scenes or size.scenes, fuzz=fuzz or size.fuzz, deep=min(size.deep, scenes or size.deep))
+    checks = ("fuzz",) if fuzz else tuple(check) if check else None
+    arguments = {"store": str(store)} if store else {}
+    names = ids() if every else [str(env)]
+    reports = [_audited(name, size, checks, arguments, scene, seed, jobs, as_json) for name in names]
+    if as_json:
+        _print_json([plain(report) for report in reports] if every else plain(reports[0]))
+    raise typer.Exit(not all(report.passed for report in reports))
+
+
+def _audited(
+    name: str,
+    size: Size,
+    checks: tuple[str, ...] | None,
+    arguments: dict[str, Any],
+    scene: Path | None,
+    seed: int,
+    jobs: int | None,
+    quiet: bool,
+) -> Report:
+    """Audit one environment, with a progress bar and a table where a person looks on."""
+    import json
+
+    from rich.console import Console
+
+    from .policies import audit as auditing
+    from .policies import registry
+    from .policies.audit.show import show
+
+    own = json.loads(scene.read_text(encoding="utf-8")) if scene else None
+    started = time.monotonic()
+    console = Console(quiet=quiet)
+    with _bar(console) as tick:
+        report = auditing.audit(registry.kind_of(name), size, checks, arguments, own, seed, jobs, tick)
+    show(report, console, time.monotonic() - started)
+    return report
+
+
+@app.command()
+def demo(
+    quick: Annotated[bool, typer.Option("--quick", help="Fewer scenes: ten seconds.")] = False,
+    scenes: Annotated[int | None, typer.Option(min=1, help="Scenes of each difficulty for each policy.")] = None,
+) -> None:
+    """Evaluate the scripted policies on CustomerService."""
+    from rich.console import Console
+
+    from .policies import compare
+
+    console = Console()
+    with _bar(console) as tick:
+        rows = compare.compare("StateSet/CustomerService-v0", compare.SHOWN, scenes or (48 if quick else 480), tick)
+    console.print(compare.table("StateSet/CustomerService-v0", rows))
+
+
+@app.command()
+def show(
+    scene: Annotated[str, typer.Argument(help="A scene's name, e.g. CustomerService-v0/test/hard/000123.")],
+    policy: Annotated[str, typer.Option(help="Who plays.")] = "expert",
+) -> None:
+    """Show a conversation."""
+    from . import policies
+    from .envs.scenes import SceneName
+
+    env = _make(f"StateSet/{SceneName.parse(scene).env}")
+    episode = policies.rollout(policies.make(policy, env), env, scene)
+    typer.echo(env.render())
+    typer.echo(f"{episode.outcome}: return {episode.total:+.2f} in {episode.turns} turns (par {episode.par})")
+
+
+def ids() -> list[str]:
+    """The ids of this package's environments."""
+    import gymnasium
+
+    return sorted(name for name in gymnasium.registry if name.startswith("StateSet/"))
+
+
+def _make(name: str) -> ConversationEnv:
+    import gymnasium
+
+    env: Any = gymnasium.make(name, render_mode="ansi").unwrapped
+    made: ConversationEnv = env
+    return made
+
+
+def _print_json(value: Any) -> None:
+    import json
+
+    typer.echo(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def _bar(console: Any) -> Any:
+    """A progress bar, as a context that gives a function (what, done, total)."""
+    import contextlib
+
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    @contextlib.contextmanager
+    def opened() -> Iterator[Callable[[str, int, int], None]]:
+        columns = (TextColumn("{task.description:28}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        with Progress(*columns, console=console, transient=True) as progress:
+            task = progress.add_task("")
+            yield lambda what, done, total: progress.update(task, description=what, completed=done, total=total)
+
+    return opened()
+
+
+def main() -> None:
+    """Run the command line."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,90 @@
+"""The audit's report: a table for people, JSON for programs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.console import Console, Group
+from rich.markup import escape
+from rich.panel import Panel
+from rich.table import Table
+
+from .base import Finding, Outcome
+from .run import Report
+from .whole import Score
+
+SHOWN = 2
+"""How many findings of a check are shown in full."""
+
+
+def show(report: Report, console: Console, seconds: float) -> None:
+    """Print what was found."""
+    console.print(table(report, seconds))
+    if report.scores:
+        console.print(floors(report))
+    for outcome in report.outcomes.values():
+        for finding in outcome.findings[:SHOWN]:
+            console.print(panel(outcome, finding))
+    verdict = "[bold green]sound[/]" if report.passed else "[bold red]not sound[/]"
+    console.print(f"{report.env} is {verdict} by this audit.")
+
+
+def table(report: Report, seconds: float) -> Table:
+    """A line for each check."""
+    made = Table(title=f"Audit of {report.env} ({seconds:.0f} s)", title_justify="left")
+    for name, justify in (("", "left"), ("check", "left"), ("examined", "right"), ("wrong", "right"), ("what holds", "left")):
+        made.add_column(name, justify=justify, no_wrap=name != "what holds")  # type: ignore[arg-type]
+    for outcome in report.outcomes.values():
+        sign = "[red]✗[/]" if outcome.wrong else "[green]✓[/]" if outcome.examined else "-"
+        made.add_row(sign, outcome.name, f"{outcome.examined:,}", f"{outcome.wrong:,}", escape(outcome.about))
+    return made
+
+
+def floors(report: Report) -> Table:
+    """A line for each cheap agent."""
+    made = Table(title="Cheap agents: success and mean return", title_justify="left")
+    difficulties = list(dict.fromkeys(score.difficulty for score in report.scores))
+    for name in ("agent", *difficulties, "at most"):
+        made.add_column(name, justify="left" if name == "agent" else "right")
+    for agent in dict.fromkeys(score.agent for score in report.scores):
+        cells = [_cell(score, report) for score in report.scores if score.agent == agent]
+        made.add_row(agent, *cells, _pair(*report.floors[agent][:2]))
+    return made
+
+
+def _cell(score: Score, report: Report) -> str:
+    most, best, _ = report.floors[score.agent]
+    text = _pair(score.success, score.mean)
+    return f"[red]{text}[/]" if score.success > most or score.mean > best + 1e-9 else text
+
+
+def _pair(success: float, mean: float) -> str:
+    return f"{success:6.1%} {mean:+.2f}"
+
+
+def panel(outcome: Outcome, finding: Finding) -> Panel:
+    """A finding with its conversation."""
+    lines = [f"[bold]{escape(finding.what)}[/]"]
+    for message in finding.messages:
+        if message["role"] != "system":
+            style = "green" if message["role"] == "assistant" else "cyan"
+            lines.append(f"[{style}]{escape(message['content'][:500])}[/]")
+    return Panel(Group(*lines), title=escape(f"{outcome.name}: {finding.scene}, turn {finding.turn}"), title_align="left")
+
+
+def as_json(report: Report) -> dict[str, Any]:
+    """The report as plain JSON."""
+    checks = {
+        name: {
+            "examined": outcome.examined,
+            "wrong": outcome.wrong,
+            "what_holds": outcome.about,
+            "note": outcome.note,
+            "findings": [finding._asdict() for finding in outcome.findings],
+        }
+        for name, outcome in report.outcomes.items()
+    }
+    scores = [
+        {"agent": s.agent, "difficulty": s.difficulty, "success": s.success, "mean_return": s.mean} for s in report.scores
+    ]
+    return {"env": report.env, "passed": report.passed, "checks": checks, "agents": scores}
