@@ -105,6 +105,13 @@ def sentences(text: str) -> set[str]:
     return {part.rstrip(".") for line in lines for part in re.split(r"(?<=[a-z0-9]\.) ", line) if " " in part}
 
 
+def words(text: str) -> set[str]:
+    """The words of a text; of an e-mail address, which is an entity, its parts."""
+    return {
+        part for word in text.split() for part in (re.findall(r"\w+", word) if "@" in word else [word.strip(".,:")])
+    }
+
+
 def masked(text: str, scene: Any) -> str:
     """The text without the values that its facts carry."""
     values = {part.words for part in scene.said if part.field.removeprefix("other_") in (*DETAILS, "name")}
@@ -130,8 +137,8 @@ def test_on_easy_test_recombines_the_words_of_train() -> None:
     train, test = shares("easy", lambda scene: sentences(text_of(scene)))
     assert not train & test
     train, test = shares("easy", entities)
-    assert not train & test
-    train, test = shares("easy", lambda scene: set(re.findall(r"\w+", text_of(scene))))
+    assert {entity for entity in train & test if not entity.isdigit()} == set()  # sums are numbers, no entities
+    train, test = shares("easy", lambda scene: set(words(text_of(scene))))
     assert test <= train
 
 
@@ -250,7 +257,7 @@ def test_each_field_earns_its_share_and_inventions_cost(changes: dict[str, Any],
     assert reward == pytest.approx(goal - 0.25 * inventions)
     assert info["is_success"] == (goal == 1)
     marks = next(fact["shows"]["grades"] for fact in info["facts"] if fact["kind"] == "result")
-    assert sum(marks.values()) / len(marks) == pytest.approx(goal)
+    assert list(marks.values()).count("right") / len(marks) == pytest.approx(goal)
 
 
 def test_an_invention_is_named_to_the_agent() -> None:
@@ -295,7 +302,7 @@ def test_a_ticket_of_ones_own_is_played_with_and_without_what_it_says() -> None:
         observation, info = env.reset(options={"scene": ticket})
         assert observation["messages"][-1]["content"] == "Subject: Charge\n\nYou charged me $9.90 twice!"
         assert re.fullmatch("own/[0-9a-f]{16}", info["scene"])
-        assert len(info["facts"]) == len(ticket.get("said", ()))
+        assert len(info["facts"]) == 2 + len(ticket.get("said", ()))
         assert env.step({"type": "triage", **OWN["answer"]})[1] == 1
     env.reset(options={"scene": OWN})
     assert env.step(expert.act(env.memory))[1] == 1

@@ -22,13 +22,21 @@ RequestKind = Literal[
 ]
 """What a customer can come with."""
 
-Rule = Literal[
-    "not_your_order", "not_pending", "not_delivered", "unavailable", "gift_card_too_small", "refund_method"
-]
+Rule = Literal["not_your_order", "not_pending", "not_delivered", "unavailable", "gift_card_too_small", "refund_method"]
 """The house rules that a request can break; `conduct.py` gives each its sentence."""
 
 Field = Literal[
-    "request", "question", "email", "name", "postcode", "order_id", "product", "options", "reason", "payment_method", "address"
+    "request",
+    "question",
+    "email",
+    "name",
+    "postcode",
+    "order_id",
+    "product",
+    "options",
+    "reason",
+    "payment_method",
+    "address",
 ]
 """What an agent can ask a customer for."""
 
@@ -200,15 +208,7 @@ class HandOver(Act, frozen=True, tag="hand_over"):
     examples = ({"type": "hand_over", "summary": "The customer asks for a price match."},)
 
 
-Write = (
-    CancelOrder
-    | ChangeItems
-    | ChangeAddress
-    | ChangePayment
-    | ChangeProfileAddress
-    | ReturnItems
-    | ExchangeItems
-)
+Write = CancelOrder | ChangeItems | ChangeAddress | ChangePayment | ChangeProfileAddress | ReturnItems | ExchangeItems
 """An act on the world that changes it, and so wants the customer's yes first."""
 
 WRITES = (
@@ -228,7 +228,10 @@ class Ask(Speech, frozen=True, tag="ask"):
     field: Field
     message: str = ""
 
-    examples = ({"type": "ask", "field": "email"}, {"type": "ask", "field": "order_id", "message": "Which order is it?"})
+    examples = (
+        {"type": "ask", "field": "email"},
+        {"type": "ask", "field": "order_id", "message": "Which order is it?"},
+    )
 
 
 class Inform(Speech, frozen=True, tag="inform"):

@@ -107,10 +107,8 @@ def breach(rule: str, why: str) -> Fact:
     return {"kind": "violation", "rule": rule, "term": "truth" if rule == "supported_claims" else "conduct", "why": why}
 
 
-def _first(memory: Memory, what: str) -> list[Fact]:
-    if reading.who(memory) is not None:
-        return []
-    return [breach("authenticate_first", f"{what} before the customer was authenticated.")]
+def _unknown_caller(what: str) -> Fact:
+    return breach("authenticate_first", f"{what} before the customer was authenticated.")
 
 
 def _find(memory: Memory, act: FindCustomer) -> list[Fact]:
@@ -132,22 +130,22 @@ def _read_customer(memory: Memory, act: GetCustomer) -> list[Fact]:
     caller = reading.who(memory)
     if caller is not None and act.customer_id != caller:
         return [breach("one_customer", f"{act.customer_id} is not the customer of this conversation.")]
-    return _first(memory, f"The record of {act.customer_id} was read")
+    return [] if caller is not None else [_unknown_caller(f"The record of {act.customer_id} was read")]
 
 
 def _read_order(memory: Memory, act: GetOrder) -> list[Fact]:
-    return _first(memory, f"Order {act.order_id} was read")
+    return [] if "customer" in memory.seen else [_unknown_caller(f"Order {act.order_id} was read")]
 
 
 def _write(memory: Memory, act: Any) -> list[Fact]:
-    found = _first(memory, "A change was made")
+    found = [] if "customer" in memory.seen else [_unknown_caller("A change was made")]
     if act not in memory.agreed:
         found.append(breach("confirm_writes", "The customer had not agreed to this very change."))
     return found
 
 
 def _hand_over(memory: Memory, act: HandOver) -> list[Fact]:
-    found = _first(memory, "The conversation was handed over")
+    found = [] if "customer" in memory.seen else [_unknown_caller("The conversation was handed over")]
     open_requests = [r["request"] for no, r in enumerate(memory.requests) if no not in memory.settled]
     if "out_of_scope" not in open_requests:
         found.append(breach("hand_over_out_of_scope", "Nothing that was asked for is out of scope."))

@@ -118,7 +118,9 @@ def checked(plot: Plot, mind: Mind, answer: Any) -> Answer:
         raise BadArgument(f"The customer answered {answer!r}: give a dict whose 'act' is one of {', '.join(ACTS)}.")
     unknown = sorted(set(answer) - {"act", "no", "field", "how", "message"})
     if unknown:
-        raise BadArgument(f"The customer's act {answer['act']!r} has {unknown}: only act, no, field, how and message are known.")
+        raise BadArgument(
+            f"The customer's act {answer['act']!r} has {unknown}: only act, no, field, how and message are known."
+        )
     found = open_requests(plot, mind)
     no = answer.get("no", found[0][0] if found and answer.get("field") not in PERSON_FIELDS else PERSON)
     if not isinstance(no, int) or not PERSON <= no < len(plot.requests):

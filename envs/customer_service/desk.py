@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ..actions import Action, Speech
+from ..actions import Action
 from ..memory import Fact, Memory
+from ..parts import Decide
 from . import customer
 from .actions import Close, HandOver
 from .conduct import breaches
 from .customer import Mind
+from .rules import RULES
 from .scenes import Scene
-from .store import Refused, Store
-
-Decide = Callable[[Any, Action], dict[str, Any]]
+from .store import Refused, Result, Store
 
 
 class State:
@@ -51,23 +51,15 @@ def opening(state: State) -> list[Fact]:
 def play(state: State, act: Action, decide: Decide | None) -> list[Fact]:
     """One act of the agent: the house rules that it breaks, then what comes of it."""
     facts = breaches(state.memory, state.scene.people, act)
-    if not isinstance(act, Speech):
-        facts.append(_on_records(state, act))
-        return facts
-    if isinstance(act, Close):
+    rule = RULES.get(act.__class__)
+    if rule is not None:
+        facts.append(_recorded(state, act, rule(state.store, act)))
+    elif isinstance(act, HandOver):
+        facts.append(_handed_over(state))
+    elif isinstance(act, Close):
         state.ended = "closed"
-        return facts
-    plot, mind, sound = state.scene.plot, state.mind, not facts
-    if decide is None:
-        answer = customer.decide(plot, mind, act, sound)
     else:
-        answer = customer.checked(plot, mind, decide(customer.brief(plot), act))
-    said = customer.enact(plot, mind, act, answer, sound)
-    if answer["act"] == "leave":
-        state.ended = "left"
-    if "message" in answer:
-        said[0]["message"] = answer["message"]
-    facts += said
+        facts += _answered(state, act, decide, not facts)
     return facts
 
 
@@ -81,20 +73,36 @@ def goal(state: State) -> float:
     return float(state.store.key() in scene.accepted())
 
 
-def _on_records(state: State, act: Action) -> Fact:
-    """An act on the world: one result, or a refusal with its reason."""
+def _recorded(state: State, act: Action, outcome: Result | Refused) -> Fact:
+    """What an act on the records came to: one result, or a refusal with its reason."""
     name = act.__struct_config__.tag
-    if isinstance(act, HandOver):
-        state.ended = "handed_over"
-        _settle(state, lambda goal: goal.hand_over)
-        return {"kind": "result", "act": name, "shows": {}}
-    outcome = state.store.apply(act)
-    if outcome.__class__ is Refused:
+    if isinstance(outcome, Refused):
         return {"kind": "refused", "act": name, "why": outcome.reason}
     if outcome.writes:
         state.writes.append(act)
         _settle(state, lambda goal: goal.action == act)
     return {"kind": "result", "act": name, "shows": outcome.shows}
+
+
+def _handed_over(state: State) -> Fact:
+    state.ended = "handed_over"
+    _settle(state, lambda goal: goal.hand_over)
+    return {"kind": "result", "act": "hand_over", "shows": {}}
+
+
+def _answered(state: State, act: Action, decide: Decide | None, sound: bool) -> list[Fact]:
+    """What the customer says to an act of speech."""
+    plot, mind = state.scene.plot, state.mind
+    if decide is None:
+        answer = customer.decide(plot, mind, act, sound)
+    else:
+        answer = customer.checked(plot, mind, decide(customer.brief(plot), act))
+    said = customer.enact(plot, mind, act, answer, sound)
+    if answer["act"] == "leave":
+        state.ended = "left"
+    if "message" in answer:
+        said[0]["message"] = answer["message"]
+    return said
 
 
 def _settle(state: State, done: Callable[[Any], bool]) -> None:

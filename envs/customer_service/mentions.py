@@ -63,7 +63,9 @@ def known(memory: Memory) -> Known:
     for name, view in memory.seen.items():
         owner = view.get("customer", name if "payment_methods" in view else None)
         words = {name.casefold(), *_words(view)}
-        (free if owner is None and name != "customer" else private if owner in (caller, None) else foreign).update(words)
+        (free if owner is None and name != "customer" else private if owner in (caller, None) else foreign).update(
+            words
+        )
     free |= set(_differences(memory))
     return Known(frozenset(free), frozenset(private), frozenset(foreign))
 

@@ -143,13 +143,17 @@ def change_payment(spot: Spot) -> Request | None:
     if not wishes:
         return None
     wish, method = pick(spot.draws[0], tuple(wishes))
-    return _request("change_payment", Goal(ChangePayment(spot.order_id, method)), _about(spot) | {"payment_method": wish})
+    return _request(
+        "change_payment", Goal(ChangePayment(spot.order_id, method)), _about(spot) | {"payment_method": wish}
+    )
 
 
 def return_items(spot: Spot) -> Request | None:
     if spot.order.status != "delivered" or spot.item is None:
         return None
-    wish, method = pick(spot.draws[0], tuple(_wishes(spot, 0, ("original",) if spot.easy else ("original", "gift_card"))))
+    wish, method = pick(
+        spot.draws[0], tuple(_wishes(spot, 0, ("original",) if spot.easy else ("original", "gift_card")))
+    )
     action = ReturnItems(spot.order_id, (spot.item.item,), method)
     return _request("return_items", Goal(action), _about(spot) | {"payment_method": wish})
 

@@ -35,9 +35,9 @@ _replace = msgspec.structs.replace
 
 def apply(records: Records, action: Action) -> Result | Refused:
     """Play one act on the records; who may ask for it is not the rules' business."""
-    act = _ACTS.get(type(action))
+    act = RULES.get(type(action))
     if act is None:
-        known = ", ".join(kind.__name__ for kind in _ACTS)
+        known = ", ".join(kind.__name__ for kind in RULES)
         raise TypeError(
             f"apply() takes an act on the records, not {action!r} ({type(action).__name__}): hand_over and the acts of "
             f"speech belong to the conversation, and JSON is decoded first. Give one of {known}."
@@ -246,7 +246,7 @@ def _swap(
     return cannot_pay(records, order, act.payment_method_id, difference) or (tuple(items), difference)
 
 
-_ACTS: dict[type[Action], Callable[[Records, Any], Result | Refused]] = {
+RULES: dict[type[Action], Callable[[Records, Any], Result | Refused]] = {
     FindCustomer: find_customer,
     GetCustomer: get_customer,
     GetOrder: get_order,

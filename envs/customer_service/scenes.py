@@ -52,6 +52,8 @@ def _cycle(shares: dict[str, int]) -> tuple[str, ...]:
 
 
 CYCLES = {difficulty: _cycle(shares) for difficulty, shares in SHARES.items()}
+
+
 class Scene:
     """A conversation to be had: plain data, shared by all that play it, never changed."""
 
@@ -155,7 +157,9 @@ def load(data: dict[str, Any]) -> Scene:
     if file.difficulty not in LIMITS:
         raise BadScene(f"difficulty {file.difficulty!r} is not known: choose one of {', '.join(LIMITS)}.")
     if file.customer not in base.customers:
-        raise BadScene(f"The scene's customer {file.customer!r} is not in its store: name one of {list(base.customers)}.")
+        raise BadScene(
+            f"The scene's customer {file.customer!r} is not in its store: name one of {list(base.customers)}."
+        )
     if not file.requests:
         raise BadScene("The scene has no requests: a customer wants at least one thing.")
     encoded = msgspec.json.encode(data, order="deterministic")

@@ -23,7 +23,14 @@ MONEY = {
     "paypal": "PayPal account",
     "gift_card": "gift card",
 }
-DETAIL_HEADS = {"opening": "also", "reply": "reply", "again": "again", "correct": "correct", "change": "also", "decline": "also"}
+DETAIL_HEADS = {
+    "opening": "also",
+    "reply": "reply",
+    "again": "again",
+    "correct": "correct",
+    "change": "also",
+    "decline": "also",
+}
 """How a detail is told -> the heads it begins with."""
 SPOKEN = ("reason", "question")
 """The fields whose value is a phrase of its own."""
@@ -176,7 +183,9 @@ def _options(options: dict[str, str]) -> str:
 def _order(name: str, view: dict[str, Any]) -> str:
     parts = [f"{name}: status {view['status']}, customer {view['customer']}"]
     for item in view["items"]:
-        parts.append(f"{item['item']} ({item['product']} {item['name']}, {_options(item['options'])}) price {item['price']}")
+        parts.append(
+            f"{item['item']} ({item['product']} {item['name']}, {_options(item['options'])}) price {item['price']}"
+        )
     parts.append(f"total {view['total']}")
     parts += [f"{payment['kind']} {payment['amount']} by {payment['method']}" for payment in view["payments"]]
     parts.append(f"address {place(view['address'])}")

@@ -59,8 +59,12 @@ def load(data: dict[str, Any]) -> Scene:
     try:
         scene = msgspec.convert(data, Scene)
     except msgspec.ValidationError as error:
-        raise BadScene(f"This is no Echo scene: {error}. It reads like {{'words': ['amber'], 'asks': ['say']}}.") from None
+        raise BadScene(
+            f"This is no Echo scene: {error}. It reads like {{'words': ['amber'], 'asks': ['say']}}."
+        ) from None
     if not scene.words or len(scene.words) != len(scene.asks):
-        raise BadScene(f"An Echo scene asks once for each word, not {len(scene.asks)} times for {len(scene.words)} words.")
+        raise BadScene(
+            f"An Echo scene asks once for each word, not {len(scene.asks)} times for {len(scene.words)} words."
+        )
     digest = hashlib.blake2b(msgspec.json.encode([scene.words, scene.asks]), digest_size=8).hexdigest()
     return msgspec.structs.replace(scene, name=f"own/{digest}")

@@ -88,6 +88,7 @@ LARGE = 50_000
 """An amount in question above this, in cents, makes a ticket high."""
 
 QUEUE_OF: dict[str, Queue] = {issue: queue for queue, issues in QUEUES.items() for issue in issues}
+MARKS = ("wrong", "right")
 ARTICLES = ("the ", "a ", "an ", "my ", "your ")
 EDGES = " .,;:!?\"'`<>()[]#$"
 _NUMBER = re.compile(r"\d[\d,]{0,14}(?:\.\d{1,4})?", re.ASCII)
@@ -153,13 +154,14 @@ class State:
 
 
 def opening(state: State) -> list[Fact]:
-    """The ticket arrives: a fact for each thing that it says."""
-    return [
-        {
-            "kind": "said", "act": "tell", "no": PERSON, "field": part.field, "value": part.value, "words": [part.words]
-        }
-        for part in state.scene.said
-    ]  # fmt: skip
+    """The ticket arrives: a fact for its subject, for its body, and for each thing that it says."""
+    scene = state.scene
+    facts = [_told("subject", scene.subject, scene.subject), _told("body", scene.body, scene.body)]
+    return facts + [_told(part.field, part.value, part.words) for part in scene.said]
+
+
+def _told(field: str, value: str | int, words: str) -> Fact:
+    return {"kind": "said", "act": "tell", "no": PERSON, "field": field, "value": value, "words": [words]}
 
 
 def play(state: State, act: Action, decide: Callable[..., dict[str, Any]] | None) -> list[Fact]:
@@ -169,7 +171,13 @@ def play(state: State, act: Action, decide: Callable[..., dict[str, Any]] | None
     marks = grades(act, scene.answer)
     state.share = sum(marks.values()) / len(marks)
     state.ended = "closed"
-    facts: list[Fact] = [{"kind": "result", "act": "triage", "shows": {"grades": marks}}]
+    facts: list[Fact] = [
+        {
+            "kind": "result",
+            "act": "triage",
+            "shows": {"grades": {field: MARKS[right] for field, right in marks.items()}},
+        }
+    ]
     for field in marks:
         if not marks[field] and field in DETAILS and is_invented(getattr(act, field), scene):
             why = f"The ticket nowhere says the {field} {getattr(act, field)!r}."

@@ -71,17 +71,21 @@ WISHES: dict[Queue, tuple[str, ...]] = {
 CENTS = ("00", "05", "10", "20", "25", "40", "50", "75", "90", "99")
 
 
+SUMS = (480, len(CENTS))
+EASY_SUMS = (40, 10)
+"""How many small and how many large sums easy tickets know, in both splits: a sum is a number and no entity."""
+
+
 class Sizes(NamedTuple):
-    """How many there are of each part of an order number, a sum, a product and a person."""
+    """How many there are of each part of an order number, a product and a person."""
 
     orders: tuple[int, int]
-    sums: tuple[int, int]
     products: tuple[int, int]
     people: tuple[int, int]
 
 
-EASY = Sizes((40, 60), (60, len(CENTS)), (16, 16), (16, 16))
-FULL = Sizes((90, 900), (480, len(CENTS)), (len(STYLES), len(GOODS)), (len(FIRST_NAMES), len(LAST_NAMES)))
+EASY = Sizes((40, 60), (16, 16), (16, 16))
+FULL = Sizes((90, 900), (len(STYLES), len(GOODS)), (len(FIRST_NAMES), len(LAST_NAMES)))
 
 
 @functools.lru_cache(maxsize=4096)
@@ -159,15 +163,20 @@ class _Draft:
         values, sizes, easy = self.values, self.sizes, self.easy
         if field == "order_id":
             first, second = paired(values[0], values[1], sizes.orders, self.test, easy)
-            return f"W{10 + first}-{100 + (second + 2 * step) % sizes.orders[1]}"
+            # On easy the parts are words that both splits have.
+            return f"W{10 + first}{' ' if easy else '-'}{100 + (second + 2 * step) % sizes.orders[1]}"
         if field == "product":
             style, good = paired(values[4], values[5], sizes.products, self.test, easy)
             return f"{STYLES[(style + 2 * step) % sizes.products[0]]} {GOODS[good][0]}"
         return f"{'.'.join(self.person)}@{self._domain(values[9])}".lower()
 
     def _sum(self, first: int, second: int, large: bool) -> tuple[int, str]:
-        whole, part = paired(first, second, self.sizes.sums, self.test, self.easy)
-        start, step = (LARGE // 100 + 15, 7) if large else (5, 8 if self.easy else 1)
+        if self.easy:
+            whole = below(first, EASY_SUMS[large])
+            part = whole % len(CENTS)
+        else:
+            whole, part = paired(first, second, SUMS, self.test, False)
+        start, step = (LARGE // 100 + 15, 7) if large else (5, 11 if self.easy else 1)
         cents = (start + step * whole) * 100 + int(CENTS[part])
         return cents, f"${cents // 100:,}.{CENTS[part]}" if self.hard else f"${cents // 100}.{CENTS[part]}"
 

@@ -24,7 +24,6 @@ PLACES = {purpose: 2 * place for place, purpose in enumerate(_PURPOSES)}
 """Where in its block of words a sentence has its two draws."""
 
 
-MARKS = ("wrong", "right")
 _SWAPPABLE = re.compile(r"\B([a-z])(?!\1)([a-z])\B")
 
 
@@ -151,7 +150,7 @@ class Writer:
         writer, address = outline.forwarded
         if writer:
             start = sentence(*self.phrase(HEADS["forward"], TAILS["forward"], "forward"))
-            self.said.append(Said("other_email", address, address))
+            self.said += (Said("name", writer, writer), Said("other_email", address, address))
             header = f"From: {writer} <{address}>\nSubject: {subject}"
             return f"{start}\n\n---------- Forwarded message ----------\n{header}\n\n{body}"
         if outline.quoted:
@@ -164,7 +163,6 @@ def write(outline: Outline) -> tuple[str, str, tuple[Said, ...]]:
     """The subject and the body of a ticket, and what they say."""
     writer = Writer(outline)
     subject = " ".join(writer.phrase(HEADS["subject"], SUBJECTS[outline.subject], "subject"))
-    writer.said.append(Said("subject", subject, subject))
     problem, rest = writer.problem(), writer.rest()
     if writer.easy:
         return subject, " ".join([*problem, *rest]), tuple(writer.said)
@@ -200,7 +198,7 @@ def say(scene: Scene, facts: Sequence[Fact], turn: int) -> str:
 def show(scene: Scene, fact: Fact) -> str:
     """Which fields were right, on one line; the line is the fact's words."""
     marks = fact["shows"]["grades"]
-    line = f"[triage] {'; '.join([f'{field} {MARKS[mark]}' for field, mark in marks.items()])}"
+    line = f"[triage] {'; '.join([f'{field} {mark}' for field, mark in marks.items()])}"
     fact["words"] = [line]
     return line
 
