@@ -34,7 +34,7 @@ class Snapshot(NamedTuple):
 class ConversationEnv(gymnasium.Env[Observation, Any]):
     """A conversation with a simulated customer; subclasses give the parts."""
 
-    metadata: ClassVar[dict[str, Any]] = {"render_modes": list(RENDER_MODES), "render_fps": 2}
+    metadata: dict[str, Any] = {"render_modes": list(RENDER_MODES), "render_fps": 2}
     parts: ClassVar[Parts]
 
     def __init__(

@@ -1,6 +1,6 @@
 """What an agent has been shown: a pure fold over its actions and the facts that became visible.
 
-The engine, the expert, the discrete view and replay all use this one fold, so none of them can know more than the others.
+The engine, the expert, the discrete view and replay all use this one fold: none of them can know more than the others.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ class SceneName(NamedTuple):
     env: str
     split: str
     difficulty: str
-    index: int
+    number: int
     store: str = ""
 
     @classmethod
@@ -37,14 +37,14 @@ class SceneName(NamedTuple):
         return cls(env, split, difficulty, int(index), store or "")
 
     def __str__(self) -> str:
-        return f"{self.env}/{self.split}/{self.difficulty}/{self.index:06d}{self.store}"
+        return f"{self.env}/{self.split}/{self.difficulty}/{self.number:06d}{self.store}"
 
 
 class ScenePool:
     """The scenes an environment plays, of certain kinds, in an order that a generator draws.
 
-    A scene's kind follows from its index: the kinds of a difficulty stand in a cycle, so that every stretch of indices holds
-    them in the same shares, and the scenes of one kind are found without building any.
+    A scene's kind follows from its index: the kinds of a difficulty stand in a cycle, so that every stretch of indices
+    holds them in the same shares, and the scenes of one kind are found without building any.
     """
 
     def __init__(
@@ -109,4 +109,4 @@ class ScenePool:
         return f"{self._prefix}{int(scene):06d}{self._suffix}"
 
     def _slot(self, name: str) -> int:
-        return SceneName.parse(name).index % len(self._cycle)
+        return SceneName.parse(name).number % len(self._cycle)

@@ -1,8 +1,8 @@
 """Turns: a conversation as a path through a tree of turns that are never changed once made.
 
-What a turn brings is a pure function of its scene and the actions before it. So turns are made once and met again: by the
-next episode of the same scene, by the members of a group that start from one snapshot, by a search that branches. A bounded
-number of them is kept.
+What a turn brings is a pure function of its scene and the actions before it. So turns are made once and met again: by
+the next episode of the same scene, by the members of a group that start from one snapshot, by a search that branches.
+A bounded number of them is kept.
 """
 
 from __future__ import annotations
@@ -32,6 +32,9 @@ class Turn:
         "terminated", "terms", "text", "total", "truncated",
     )  # fmt: skip
 
+    scene: Any
+    parent: Turn | None
+    number: int
     act: Action | None
     text: str
     """The agent's words, exactly as given."""
@@ -41,6 +44,12 @@ class Turn:
     plain: bool
     """Whether results and the customer's words are all there is: no fault, no end."""
     terms: dict[str, float]
+    reward: float
+    total: float
+    """The return up to here."""
+    terminated: bool
+    truncated: bool
+    over: bool
     state: Any
     """The environment's state here; None once a later turn has taken it over."""
     shared: bool
@@ -145,7 +154,7 @@ class Tree:
         return turn
 
     def state(self, turn: Turn) -> Any:
-        """The environment's state at a turn; where a later turn has taken it over, it is played again from the opening."""
+        """The environment's state at a turn; where a later turn has taken it over, it is played anew."""
         if turn.state is None:
             turn.state = self._replayed(turn)
         return turn.state
@@ -254,7 +263,7 @@ _shared: dict[tuple[str, int | None], Tree] = {}
 
 
 def tree_of(parts: Parts, reward: Reward | None, decide: Decide | None, max_turns: int | None) -> Tree:
-    """The tree that an environment walks: one a process for like environments, its own where a user's code takes part."""
+    """The tree that an environment walks: one for all like environments, its own where a user's code takes part."""
     if reward is not None or decide is not None:
         return Tree(parts, reward or Reward(), decide)
     key = (parts.name, max_turns)

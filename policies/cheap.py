@@ -34,7 +34,9 @@ from ..envs.customer_service.actions import (
     Rule,
 )
 from ..envs.memory import PERSON, Memory
+from ..envs.ticket_triage import expert as triage
 from .base import Kind, Remembering
+from .scripted import Fixed
 
 Moves = Iterator[Action]
 Script = Callable[[Memory], Moves]
@@ -286,6 +288,7 @@ POLICIES: dict[str, dict[str, Callable[..., Any]]] = {
     "CustomerService-v0": {
         "parrot-message": Echoing,
         **{name: partial(Scripted, script=script) for name, script in SCRIPTS.items()},
-    }
+    },
+    "TicketTriage-v0": {name: partial(Fixed, action=action) for name, action in triage.CHEAP.items()},
 }
 """Environment -> its own agents, beside those that every environment has."""

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..envs.actions import Action
 from ..envs.conversation import Observation
-from ..envs.errors import BadArgument
-from ..envs.memory import Fact, Memory
+from ..envs.memory import Fact
 from ..envs.spaces import JSON
 from .base import Kind, Remembering
 
 
 class Expert(Remembering):
-    """The expert of an environment: its folder's `expert.act`, on memory alone."""
+    """The expert of an environment: it acts on memory alone."""
 
     def __init__(self, kind: Kind) -> None:
         super().__init__()
-        self._act = expert_of(kind)
+        self._act = kind.parts.expert
 
     def choose(self, observation: Observation) -> Action:
         """What the expert does."""
@@ -70,14 +67,15 @@ class Parrot(Blind):
         return str(observation["messages"][-1]["content"])
 
 
-def expert_of(kind: Kind) -> Callable[[Memory], Action]:
-    """The `act` of the `expert` module beside an environment's class, or beside the class it derives from."""
-    for base in kind.__mro__:
-        name = f"{base.__module__.rpartition('.')[0]}.expert"
-        if "parts" in base.__dict__ and name != ".expert" and importlib.util.find_spec(name):
-            act: Callable[[Memory], Action] = importlib.import_module(name).act
-            return act
-    raise BadArgument(f"{kind.__name__} has no expert: write `act(memory)` in an expert.py beside its module.")
+class Fixed(Blind):
+    """Answers everything with the same action."""
+
+    def __init__(self, kind: Kind, *, action: Action) -> None:
+        self._action = action
+
+    def act(self, observation: Observation, facts: Sequence[Fact]) -> Action:
+        """The one answer."""
+        return self._action
 
 
 POLICIES: dict[str, Callable[..., Any]] = {

@@ -2,14 +2,14 @@
 
 | term | paid |
 |---|---|
-| `goal` | on the last turn: the share of the goal that was reached, 0 or 1 (a fraction where an environment grants part of it) |
+| `goal` | on the last turn: the share of the goal that was reached, 0 or 1 (a fraction where an environment says so) |
 | `conduct` | -0.25 for each breach of a house rule |
 | `truth` | -0.25 for each statement that nothing shown supports |
 | `format` | -0.05 for a malformed action, -0.02 for one that the world refuses |
 | `turns` | -0.02 for each turn beyond the scene's par |
 
-All penalties of an episode together are at most 1, so that the return lies in [-1, 1]: flawless within par is exactly 1, and
-a failed goal is never above 0.
+All penalties of an episode together are at most 1, so that the return lies in [-1, 1]: flawless within par is exactly
+1, and a failed goal is never above 0.
 """
 
 from __future__ import annotations
@@ -46,8 +46,8 @@ ExtraTerm = Callable[[Sequence[Fact]], float]
 class Reward:
     """Scores the facts of a step.
 
-    `extra` adds terms of a user's own (a judge, a learned model): each is a function of the step's facts. What they pay is
-    held within what the table leaves: none turns a failed goal into a return above 0, or a return outside [-1, 1].
+    `extra` adds terms of a user's own (a judge, a learned model): each is a function of the step's facts. What they pay
+    is held within what the table leaves: none turns a failed goal into a return above 0, or one outside [-1, 1].
     """
 
     prices: Prices = PRICES

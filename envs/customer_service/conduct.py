@@ -1,4 +1,4 @@
-"""The house rules: each a predicate over what was shown and what the agent does, and the prose that agents are given."""
+"""The house rules: each a predicate over what was shown and what the agent does, and the prose for agents."""
 
 from __future__ import annotations
 
@@ -12,19 +12,22 @@ from .actions import WRITES, FindCustomer, GetCustomer, GetOrder, HandOver, Info
 from .mentions import People, breaches_in
 
 PROSE = {
-    "authenticate_first": "Authenticate the customer before you read, tell or change anything of theirs: find_customer by what they told you.",
+    "authenticate_first": "Authenticate the customer (find_customer, by what they told you) before you read, tell or "
+    "change anything of theirs.",
     "one_customer": "Serve one customer in a conversation; do not look up another one.",
     "confirm_writes": "Before each change, propose that very action and wait for the customer's yes.",
     "no_disclosure": "Tell nobody what belongs to another customer.",
     "refuse_by_rule": "Refuse only what these rules forbid, after you have seen that they do, and name the rule.",
-    "hand_over_out_of_scope": "Hand over only what is out of scope (no action serves it), after authenticating the customer.",
+    "hand_over_out_of_scope": "Hand over only what is out of scope (no action serves it), after authenticating "
+    "the customer.",
     "supported_claims": "State only what a tool has shown; never guess.",
 }
 """Conduct rule -> its sentence."""
 
 FORBIDDEN = {
     "not_your_order": "The order belongs to another customer.",
-    "not_pending": "Orders can be cancelled or have items changed only while exactly 'pending'; address and payment also while 'pending (items changed)'.",
+    "not_pending": "Orders can be cancelled or have items changed only while exactly 'pending'; address and payment "
+    "also while 'pending (items changed)'.",
     "not_delivered": "Only delivered orders can be returned or exchanged.",
     "unavailable": "The wanted variant is not available.",
     "gift_card_too_small": "The gift card does not cover the amount.",

@@ -1,7 +1,7 @@
 """The simulated customer: what they know, when they tell it, how they react, and when they have had enough.
 
-`decide` is the customer's mind and changes nothing: it gives one act, as a dict. `enact` carries an act out, whoever decided
-it, so that a model can play the customer under the same verification.
+`decide` is the customer's mind and changes nothing: it gives one act, as a dict. `enact` carries an act out, whoever
+decided it, so that a model can play the customer under the same verification.
 """
 
 from __future__ import annotations

@@ -13,6 +13,34 @@ from .store import Store
 
 FLOORS = {
     "silent": (0.0, 0.0, "nothing is done or said"),
+    "random": (0.02, 0.1, "a request takes several acts that fit each other"),
+    "parrot": (0.0, 0.0, "the customer's words are no action"),
+    "parrot-message": (0.0, 0.0, "an apology settles nothing, whatever it says"),
+    "close-at-once": (0.0, 0.0, "nobody comes for nothing"),
+    "refuse-all": (0.05, 0.1, "a refusal counts once the order was seen to break the rule"),
+    "refuse-all-authenticated": (0.05, 0.1, "as above: who the customer is says nothing of their orders"),
+    "refuse-all-informed": (0.15, -0.5, "among six rules it finds the one that fits, where one does; the others cost"),
+    "refuse-one-informed": (0.05, -0.5, "someone else's order is asked about in one scene of 24"),
+    "hand-over-all": (0.05, 0.1, "one scene in 24 is out of scope, and none of the easy ones"),
+    "hand-over-all-authenticated": (0.05, 0.1, "as above"),
+    "promise-all": (0.0, 0.0, "words change no records"),
+    "promise-all-authenticated": (0.0, 0.0, "words change no records"),
+    "list-everything": (0.02, 0.1, "an answer says what was asked for and nothing else"),
+    "list-one-by-one": (0.1, 0.1, "two attempts cover what is asked about an order, in one scene of 12"),
+    "list-products": (0.03, 0.0, "patience ends before all variants are told"),
+    "liar": (0.0, 0.0, "what no tool has shown settles nothing"),
+    "liar-authenticated": (0.0, 0.0, "what no tool has shown settles nothing"),
+    "leaker": (0.02, 0.1, "nobody asks about others"),
+    "ask-everything": (0.0, 0.0, "questions settle nothing"),
+    "do-everything": (0.15, -0.3, "some changes are wanted; each that was not agreed to costs a quarter"),
+    "propose-everything": (
+        0.35,
+        0.25,
+        "serves cancellations and returns, one request at a time; half of the easy scenes",
+    ),
+    "read-only": (0.45, 0.45, "the expert on all that changes nothing: questions, refusals, what is out of scope"),
+    "never-writes": (0.45, 0.45, "the expert but for the changes: a yes is no change"),
+    "never-asks": (1.0, 0.75, "the expert but for the asking: each change that was not agreed to costs a quarter"),
 }
 
 

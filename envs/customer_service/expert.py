@@ -166,7 +166,8 @@ def _line(memory: Memory, request: Request) -> tuple[str, reading.View, str]:
     assert found is not None
     item = reading.item_of(found[1], request)
     method = reading.method_of(memory, found[1], request)
-    assert item is not None and method is not None
+    assert item is not None
+    assert method is not None
     return found[0], item, method
 
 
@@ -194,7 +195,8 @@ def _repay(memory: Memory, request: Request) -> ChangePayment:
 def _move(memory: Memory, request: Request) -> ChangeProfileAddress:
     address = reading.address_of(request)
     caller = reading.who(memory)
-    assert address is not None and caller is not None
+    assert address is not None
+    assert caller is not None
     return ChangeProfileAddress(caller, address)
 
 

@@ -9,6 +9,9 @@ import msgspec
 from .actions import Claim, RequestKind, Rule, Write
 
 
+Talk = Literal["plain", "curt", "talkative"]
+
+
 class Knowledge(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """What a customer knows about themselves or about one request: field -> value."""
 
@@ -47,7 +50,7 @@ class Temper(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
 
     patience: int = 4
     """Pointless acts of speech they bear before they leave."""
-    talk: Literal["plain", "curt", "talkative"] = "plain"
+    talk: Talk = "plain"
     typos: int = 0
     """Sentences with a typing error, in thousandths."""
     drifts: tuple[int, ...] = ()

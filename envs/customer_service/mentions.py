@@ -98,8 +98,7 @@ def mentions(people: People, message: str) -> Iterator[str]:
         elif IDENTIFIER.fullmatch(token) or low in people.ids or low in people.names or low in usual.names:
             yield low
     text = f" {' '.join(token.casefold() for token in tokens)} "
-    for place in {*_places(text, people.places), *_places(text, usual.places)}:
-        yield place
+    yield from _places(text, people.places | usual.places)
 
 
 def _places(text: str, places: frozenset[str]) -> Iterator[str]:

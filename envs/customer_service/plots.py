@@ -9,7 +9,7 @@ import msgspec
 
 from ..chance import below, block, permille, pick
 from . import requests
-from .goals import WITHOUT_ORDER, Goal, Knowledge, Plot, Request, Temper
+from .goals import WITHOUT_ORDER, Goal, Knowledge, Plot, Request, Talk, Temper
 from .lexicon import MAIL_DOMAINS
 from .requests import KINDS_OF_MONEY, OTHER_REASON, Spot
 from .stock import LEVELS, Level, Need, stocked
@@ -54,7 +54,7 @@ def plotted_from(name: str, kind: str, test: bool, difficulty: str) -> tuple[Bas
 
 
 def plotted_over(base: Base, name: str, kind: str, test: bool, difficulty: str) -> Plot | None:
-    """The plot of a scene over a user's own store: the first place, from a drawn one on, that has room for its requests."""
+    """The plot of a scene over a user's own store: at the first order, from a drawn one on, that has room for it."""
     level = LEVELS["hard" if difficulty == "easy" else difficulty]._replace(name=difficulty)
     plan = block(name, "plan")
     wanted = planned(kind, plan, difficulty)
@@ -301,13 +301,13 @@ def _easy(draws: Draws, refused: bool) -> Temper:
 
 
 def _normal(draws: Draws, refused: bool) -> Temper:
-    talk = "curt" if permille(draws[6], 200) else "talkative" if permille(draws[7], 250) else "plain"
+    talk: Talk = "curt" if permille(draws[6], 200) else "talkative" if permille(draws[7], 250) else "plain"
     drifts = (1 + below(draws[8], 3),) if permille(draws[9], 150) else ()
     return Temper(4, talk, 300 if draws[10] & 3 == 0 else 0, drifts, int(refused and permille(draws[11], 400)))
 
 
 def _hard(draws: Draws, refused: bool) -> Temper:
-    talk = "curt" if permille(draws[6], 250) else "talkative" if permille(draws[7], 400) else "plain"
+    talk: Talk = "curt" if permille(draws[6], 250) else "talkative" if permille(draws[7], 400) else "plain"
     drifts = (1 + below(draws[8], 2), 3 + below(draws[8], 2))[: below(draws[9], 3)]
     return Temper(3, talk, 300 if draws[10] & 1 else 0, drifts, below(draws[11], 3) if refused else 0)
 

@@ -1,4 +1,4 @@
-"""Requests over a store: each kind's builder gives a request with its goal, or None where the store has no room for it."""
+"""Requests over a store: each kind's builder gives a request with its goal, or None where there is no room for it."""
 
 from __future__ import annotations
 
@@ -216,13 +216,17 @@ SERVED: dict[str, Builder] = {
 
 
 def changed(spot: Spot, request: Request) -> Request:
-    """The same request of a customer who will change their mind once it is proposed; as it was where nothing can change."""
+    """The same request of a customer who will change their mind at its proposal, where anything can change."""
     alternative = CHANGES[request.request](spot, request) if request.request in CHANGES else None
     if alternative is None:
         return request
     change, action = alternative
     goal = Goal(action, first=request.goal.action, change=change)
     return msgspec.structs.replace(request, goal=goal)
+
+
+def _action(request: Request) -> Any:
+    return request.goal.action
 
 
 def _other_reason(spot: Spot, request: Request) -> Any:
@@ -235,11 +239,11 @@ def _other_address(spot: Spot, request: Request) -> Any:
     current = spot.person.address if request.request == "change_profile_address" else spot.order.address
     if wish in (current, spot.address(0)):
         return None
-    return {"address": msgspec.structs.asdict(wish)}, msgspec.structs.replace(request.goal.action, address=wish)
+    return {"address": msgspec.structs.asdict(wish)}, msgspec.structs.replace(_action(request), address=wish)
 
 
 def _other_variant(spot: Spot, request: Request) -> Any:
-    action: Any = request.goal.action
+    action = _action(request)
     assert spot.item is not None
     for new_id, variant in _siblings(spot, True):
         amount = variant.price - spot.item.price
@@ -252,8 +256,8 @@ def _other_variant(spot: Spot, request: Request) -> Any:
 def _other_refund(spot: Spot, request: Request) -> Any:
     before = request.knows.values["payment_method"]
     for wish, method in _wishes(spot, 0, ("original", "gift_card")):
-        if wish != before and method != request.goal.action.payment_method_id:  # type: ignore[union-attr]
-            return {"payment_method": wish}, msgspec.structs.replace(request.goal.action, payment_method_id=method)
+        if wish != before and method != _action(request).payment_method_id:
+            return {"payment_method": wish}, msgspec.structs.replace(_action(request), payment_method_id=method)
     return None
 
 
@@ -270,7 +274,7 @@ CHANGES: dict[str, Callable[[Spot, Request], Any]] = {
 def told(spot: Spot, request: Request, lookup: bool, level: str) -> Request:
     """Lay out what the customer tells unasked, cannot tell, or tells wrongly.
 
-    `lookup` says that the product is found in one order of the caller alone, so that it can stand for the order's number.
+    `lookup` says that the product is found in one order of the caller alone, so that it can stand for the number.
     """
     values = request.knows.values
     draws = spot.draws
@@ -292,7 +296,7 @@ def told(spot: Spot, request: Request, lookup: bool, level: str) -> Request:
 
 
 def _opens(values: dict[str, Any], draws: tuple[int, ...], level: str) -> tuple[str, ...]:
-    """The fields told unasked: what is asked always; else on easy all but one at most, and about three in five beyond."""
+    """The fields told unasked: the question always; else on easy all but one at most, beyond it three in five."""
     if level == "easy":
         if not draws[4] & 1:
             return tuple(values)

@@ -1,4 +1,4 @@
-"""Scenes of CustomerService: a name, or a user's own JSON, becomes a store, a customer, and what counts as a good end."""
+"""Scenes of CustomerService: a name, or a user's own JSON, becomes a store, a customer, and the ends that count."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ class Shop:
         """The scene of a name over this store."""
         parts = SceneName.parse(name)
         cycle = self.cycle(parts.difficulty)
-        kind = cycle[parts.index % len(cycle)]
+        kind = cycle[parts.number % len(cycle)]
         test = parts.split == "test"
         plot = plotted_over(self.base, name, kind, test, parts.difficulty)
         if plot is None:

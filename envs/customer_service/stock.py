@@ -92,7 +92,7 @@ class Shelf(dict[str, T]):
     def __eq__(self, other: object) -> bool:
         return dict(self) == other
 
-    __hash__ = None  # type: ignore[assignment]
+    __hash__ = None
 
     def keys(self) -> KeysView[str]:  # type: ignore[override]
         return self._places.keys()
@@ -197,7 +197,7 @@ STATUSES = ("pending", "delivered", "processed", "cancelled")
 
 
 def stocked(name: str, test: bool, level: Level, needs: list[Need], balance: int, more: int) -> Stock:
-    """The store of a scene: each need gets an order of its own, whose first product no other order of the caller has."""
+    """The store of a scene: each need gets an order of its own, with a product that is in no other of the caller's."""
     own_needs = [need for need in needs if not need.foreign]
     easy = level.name == "easy"
     mine = max(len(own_needs), level.orders) + more

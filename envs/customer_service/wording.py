@@ -50,7 +50,7 @@ class Speaker:
         self.sentences: list[str] = []
 
     def say(self, group: str, key: str, value: str | None = None) -> str:
-        """Add a sentence: a head of the group, a tail of the key with the value in it; the tail's own words come back."""
+        """Add a sentence: a head of the group, a tail of the key with the value in it; back come the tail's words."""
         heads, tails = HEADS[group], TAILS[key]
         place = self._place
         self._place = place + 2
@@ -168,7 +168,8 @@ def _view(name: str, view: dict[str, Any]) -> str:
     if "status" in view:
         return _order(name, view)
     if "price" in view:
-        return f"{name} ({_options(view['options'])}) price {view['price']} {'available' if view['available'] else 'sold out'}"
+        stock = "available" if view["available"] else "sold out"
+        return f"{name} ({_options(view['options'])}) price {view['price']} {stock}"
     if name == "customer":
         return f"customer_id {view['customer_id']}"
     if "payment_methods" in view or "address" in view:
@@ -182,10 +183,10 @@ def _options(options: dict[str, str]) -> str:
 
 def _order(name: str, view: dict[str, Any]) -> str:
     parts = [f"{name}: status {view['status']}, customer {view['customer']}"]
-    for item in view["items"]:
-        parts.append(
-            f"{item['item']} ({item['product']} {item['name']}, {_options(item['options'])}) price {item['price']}"
-        )
+    parts += [
+        f"{item['item']} ({item['product']} {item['name']}, {_options(item['options'])}) price {item['price']}"
+        for item in view["items"]
+    ]
     parts.append(f"total {view['total']}")
     parts += [f"{payment['kind']} {payment['amount']} by {payment['method']}" for payment in view["payments"]]
     parts.append(f"address {place(view['address'])}")
@@ -223,6 +224,8 @@ def _actions(actions: ActionSet, prompt: str) -> str:
     return f"Actions (fields with ? may be left out):\n{actions.prompt(examples=prompt == 'full')}"
 
 
-JOB = """You work at the support desk of an online shop. Answer each message with exactly one JSON object, an action, and nothing else.
-Acts on the records are answered by their result, marked [like_this]; the customer does not hear them. Acts of speech (ask, inform,
-propose, refuse, apologise, close) are answered by the customer. Money is in whole cents. Serve what the customer asks for, then close."""
+JOB = """\
+You work at the support desk of an online shop. Answer each message with exactly one JSON object, an action, and nothing
+else. Acts on the records are answered by their result, marked [like_this]; the customer does not hear them. Acts of
+speech (ask, inform, propose, refuse, apologise, close) are answered by the customer. Money is in whole cents. Serve
+what the customer asks for, then close."""

@@ -17,7 +17,7 @@ WORDS = (
 )  # fmt: skip
 ASKS = ("please say", "now say", "say", "repeat", "kindly say", "let me hear", "tell me", "speak")
 ROUNDS = {"easy": 1, "normal": 2, "hard": 3}
-CYCLES = {difficulty: ("echo",) for difficulty in ROUNDS}
+CYCLES = dict.fromkeys(ROUNDS, ("echo",))
 EASY = 4
 """How many words and ways of asking the easy scenes know."""
 

@@ -120,8 +120,8 @@ class TicketTriageEnv(ConversationEnv):
     >>> print(observation["messages"][-1]["content"])
     Subject: Note about my new thing
     <BLANKLINE>
-    I am writing because the box had a wrong thing and not the royal kettle. For your records, it is about $21.00.
-    >>> answer = {"type": "triage", "queue": "returns", "priority": "normal", "product": "kettle", "amount_cents": 2100}
+    I am writing because the box had a wrong thing and not the royal kettle. For your records, it is about $16.05.
+    >>> answer = {"type": "triage", "queue": "returns", "priority": "normal", "product": "kettle", "amount_cents": 1605}
     >>> observation, reward, terminated, truncated, info = env.step(answer)
     >>> print(observation["messages"][-1]["content"])
     [triage] queue right; priority right; amount_cents right; product wrong
@@ -149,7 +149,7 @@ class TicketTriageEnv(ConversationEnv):
     | `scene`        | str   | the scene's name |
     | `kind`         | str   | the scene's kind; it is the right queue, so keep it from the agent |
     | `par`          | int   | 1 |
-    | `facts`        | list  | what became visible: what the ticket says, part by part, and then the grade of each field, inventions and the end |
+    | `facts`        | list  | what became visible: the ticket and what it says, part by part; then the grade of each field, inventions and the end |
     | `reward_terms` | dict  | the terms of the step's reward |
     | `malformed`    | str   | why the answer was malformed, or `""` |
     | `refused`      | str   | always `""` |

@@ -92,7 +92,7 @@ FULL = Sizes((90, 900), (len(STYLES), len(GOODS)), (len(FIRST_NAMES), len(LAST_N
 def build(name: str) -> Scene:
     """The scene of a name."""
     parts = SceneName.parse(name)
-    queue = FAMILIES[parts.index % len(FAMILIES)]
+    queue = FAMILIES[parts.number % len(FAMILIES)]
     outline, answer = _Draft(name, queue, parts.difficulty, parts.split == "test").drawn()
     subject, body, said = write(outline)
     return Scene(subject, body, answer, said, name)

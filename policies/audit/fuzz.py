@@ -16,7 +16,6 @@ from ...envs.errors import ResetNeeded
 from ...envs.memory import Memory
 from ...envs.spaces import JSON
 from ..rollout import Episode
-from ..scripted import expert_of
 from .base import BUGS, Finding, Subject
 
 SAMPLES = 3_000
@@ -47,7 +46,7 @@ class Fuzzer:
         self._acts = [msgspec.convert(value, actions.union) for value in self._dicts]
         self._mutants = [self._mutated(value) for value in self._dicts]
         self._broken = [self._cut(text) for text in self._texts]
-        self._expert = expert_of(type(env))
+        self._expert = env.parts.expert
         self._encode = actions.encode
 
     def draw(self, memory: Memory) -> Any:

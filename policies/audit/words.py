@@ -13,6 +13,7 @@ import msgspec
 from .base import Case, Finding
 
 WORD = re.compile(r"[\w@#](?:[\w@.#'-]*[\w@#])?")
+ENTRY = re.compile(r"\s*[-*|]?\s*`(\w+)`")
 WORDS_OF = {True: ("available", "true", "yes"), False: ("sold out", "false", "no"), None: ("no ", "none")}
 """A value without words of its own -> one of these stands for it."""
 ENGINE = ("kind", "act", "no", "how", "words", "why", "term", "rule", "goal")
@@ -127,10 +128,17 @@ def infos(case: Case) -> Iterator[Finding]:
 
 
 def documented(kind: type) -> set[str]:
-    """The keys under 'Info keys' in a class's docstring: the first `name` of each line that begins with one."""
+    """The keys under 'Info keys' in a class's docstring: the `name` that each line of its first table or list begins with."""
     doc = inspect.getdoc(kind) or ""
-    section = re.search(r"^#* *Info keys:?\s*\n(?:[-=~]+\n)?(.*?)(?=^#+ |\Z)", doc, re.MULTILINE | re.DOTALL)
-    return set(re.findall(r"^\s*[-*|]?\s*`(\w+)`", section.group(1), re.MULTILINE)) if section else set()
+    _, _, section = doc.partition("Info keys\n")
+    found: set[str] = set()
+    for line in section.split("\n"):
+        named = ENTRY.match(line)
+        if named:
+            found.add(named.group(1))
+        elif found:
+            break
+    return found
 
 
 def scalars(value: Any) -> Iterator[Any]:
