@@ -56,7 +56,7 @@ class ActionSet:
 
     def response_format(self) -> dict[str, Any]:
         """The schema as an OpenAI `response_format` (structured outputs want an object at the root)."""
-        root = {"type": "object", "properties": {"action": {"anyOf": self.schema["anyOf"]}}}
+        root: dict[str, Any] = {"type": "object", "properties": {"action": {"anyOf": self.schema["anyOf"]}}}
         root |= {"required": ["action"], "additionalProperties": False, "$defs": self.schema["$defs"]}
         return {"type": "json_schema", "json_schema": {"name": "action", "schema": root}}
 
