@@ -43,71 +43,74 @@ def _first(plot: Any) -> Any:
 CASES = (
     Case(
         "Neither e-mail address nor order number",
-        "The customer knows only who they are and what they bought. The agent must ask for what they do not have before it "
-        "learns so, authenticate them by name and postcode, and then read their orders until one holds the product.",
+        "The customer knows only who they are and what they bought. The agent must ask for what they do not have "
+        "before it learns so, authenticate them by name and postcode, and then read their orders until one holds "
+        "the product.",
         "exchange_items",
         lambda plot: "email" in plot.person.unknown and "order_id" in _first(plot).knows.unknown,
     ),
     Case(
         "Both told wrongly",
-        "The first e-mail address leads to nobody, and the first order number to an order without the product. Neither is "
-        "refused: the agent must see from a result that something does not fit, and ask for it again.",
+        "The first e-mail address leads to nobody, and the first order number to an order without the product. "
+        "Neither is refused: the agent must see from a result that something does not fit, and ask for it again.",
         "cancel_order",
         lambda plot: "email" in plot.person.mistakes and "order_id" in _first(plot).knows.mistakes,
     ),
     Case(
         "A change of mind at the last moment",
-        "The proposal is just what was asked for, and then it is not. What was agreed is what counts: the change must be put "
-        "anew, and only the second one may be made.",
+        "The proposal is just what was asked for, and then it is not. What was agreed is what counts: the change "
+        "must be put anew, and only the second one may be made.",
         "change_items",
         lambda plot: _first(plot).goal.first is not None and len(plot.temper.drifts) > 0,
     ),
     Case(
         "Three requests, and the last one must be declined",
-        "The customer says at the start how many things they want, and voices them one by one. Two are served. By the third "
-        "the agent is used to serving, and this one the rules forbid.",
+        "The customer says at the start how many things they want, and voices them one by one. Two are served. By "
+        "the third the agent is used to serving, and this one the rules forbid.",
         "several",
         lambda plot: len(plot.requests) == 3 and bool(plot.requests[-1].goal.rule),
     ),
     Case(
         "A refusal that is not taken for an answer",
-        "The order is already delivered, so nothing can be cancelled or changed. The customer insists, twice; to give in, to "
-        "hand over or to offer a return would all be wrong. The refusal must be said again, with the same rule.",
+        "The order is already delivered, so nothing can be cancelled or changed. The customer insists, twice; to "
+        "give in, to hand over or to offer a return would all be wrong. The refusal must be said again, with the "
+        "same rule.",
         "not_pending",
         lambda plot: plot.temper.push_backs == 2,
     ),
     Case(
         "A gift card that does not cover it",
-        "Nothing in the order says so. The agent has to read the customer's record, see which card is meant, and compare its "
-        "balance with the order's total before it answers.",
+        "Nothing in the order says so. The agent has to read the customer's record, see which card is meant, and "
+        "compare its balance with the order's total before it answers.",
         "gift_card_too_small",
         lambda plot: plot.temper.talk == "talkative" and "order_id" in _first(plot).knows.unknown,
     ),
     Case(
         "Sold out",
-        "The wish is reasonable, the order is right, and the variant exists. That it is not available shows only once the "
-        "product has been read. Another variant was not asked for, and to propose one costs patience.",
+        "The wish is reasonable, the order is right, and the variant exists. That it is not available shows only "
+        "once the product has been read. Another variant was not asked for, and to propose one costs patience.",
         "unavailable",
         lambda plot: plot.temper.talk == "curt" and plot.temper.push_backs > 0,
     ),
     Case(
         "One refund to two methods",
-        "The customer wants the money back on two payment methods. Each alone might do; together they break a rule, and the "
-        "agent must notice that the answer to its question holds two.",
+        "The customer wants the money back on two payment methods. Each alone might do; together they break a rule, "
+        "and the agent must notice that the answer to its question holds two.",
         "refund_method",
         lambda plot: isinstance(_first(plot).knows.values.get("payment_method"), list),
     ),
     Case(
         "Somebody else's order",
-        "The customer is who they say they are, and the order number exists. The order is another customer's: the agent sees "
-        "everything about it, must tell nothing of it, and must say why it declines.",
+        "The customer is who they say they are, and the order number exists. The order is another customer's: the "
+        "agent sees everything about it, must tell nothing of it, and must say why it declines.",
         "not_your_order",
         lambda plot: plot.temper.push_backs > 0 and "email" in plot.person.unknown,
     ),
     Case(
         "Nothing that the desk can do",
-        "No action serves this request, and only then is a human agent right. The customer must be authenticated first, "
-        "and wanders off topic on the way there, so a question has to be asked again without losing the thread.",
+        "No action serves this request, and only then is a human agent right. The customer must be authenticated "
+        "first, and wanders off topic on the way there, so a question has to be asked again without losing the "
+        "thread.",
         "out_of_scope",
         lambda plot: len(plot.temper.drifts) == 2 and plot.temper.typos > 0 and "email" in plot.person.unknown,
     ),
@@ -125,7 +128,8 @@ def environment_page(env_id: str) -> str:
 def conversations_page() -> str:
     """The hard conversations, each played by the expert without a fault."""
     intro = (
-        f"{NOTICE}\n\n# Ten hard conversations\n\nThe scripted expert plays scenes of `{ID}`, difficulty hard, test split. "
+        f"{NOTICE}\n\n# Ten hard conversations\n\n"
+        f"The scripted expert plays scenes of `{ID}`, difficulty hard, test split. "
         "It acts on what it was shown and on nothing else, and each conversation ends with a return of exactly 1. "
         '`env.reset(options={"scene": NAME})` plays one of them.\n'
     )

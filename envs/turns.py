@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import msgspec
+
 from ..rewards.terms import Reward
 from .actions import Action
 from .errors import InvalidAction
@@ -17,6 +19,9 @@ from .memory import Fact
 from .parse import Malformed, Parser, transcribe
 from .parts import Decide, Parts
 from .wording import note
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(list[Fact]).decode
 
 KEPT = 50_000
 """How many turns a tree keeps."""
@@ -28,7 +33,7 @@ class Turn:
     """One point of a conversation: what the agent did, what came of it, and where it stands."""
 
     __slots__ = (
-        "act", "content", "facts", "next", "number", "over", "parent", "plain", "reward", "scene", "shared", "state",
+        "act", "content", "copy", "facts", "next", "number", "over", "parent", "plain", "reward", "scene", "shared", "state",
         "terminated", "terms", "text", "total", "truncated",
     )  # fmt: skip
 
@@ -41,6 +46,8 @@ class Turn:
     content: str
     """The answer to them."""
     facts: list[Fact]
+    copy: bytes | None
+    """The facts of a turn that others will meet, encoded: what one of them does to its info harms nobody else."""
     plain: bool
     """Whether results and the customer's words are all there is: no fault, no end."""
     terms: dict[str, float]
@@ -64,7 +71,7 @@ class Turn:
             "scene": scene.name,
             "kind": scene.kind,
             "par": scene.par,
-            "facts": [fact.copy() for fact in self.facts],
+            "facts": [fact.copy() for fact in self.facts] if self.copy is None else _decode(self.copy),
             "reward_terms": self.terms.copy(),
             "malformed": "",
             "refused": "",
@@ -110,7 +117,7 @@ class Tree:
             turn = self._opening(build(name))
             if name in self._roots and self._decide is None:
                 turn.next = {}
-                turn.shared = True
+                self.share(turn)
             self._roots[name] = turn if turn.shared else None
             self._count += 1
             if self._count > KEPT:
@@ -163,6 +170,7 @@ class Tree:
         """The turn, as one that several others will follow."""
         self.state(turn)
         turn.shared = True
+        turn.copy = turn.copy or _encode(turn.facts)
         return turn
 
     def _take(self, before: Turn) -> Any:
@@ -192,7 +200,7 @@ class Tree:
         turn.scene, turn.parent, turn.act = scene, None, None
         turn.text, turn.content = "", parts.say(scene, facts, 0)
         state.memory.fold(None, facts)
-        turn.number, turn.next = 0, None
+        turn.number, turn.next, turn.copy = 0, None, None
         turn.plain = True
         turn.shared = turn.terminated = turn.truncated = turn.over = False
         turn.reward = turn.total = 0.0
@@ -226,10 +234,10 @@ class Tree:
         turn.content = f"{turn.content}\n{line}" if turn.content else line
 
     def _remember(self, before: Turn, turn: Turn) -> None:
-        turn.next = None
+        turn.next = turn.copy = None
         if before.next is not None and len(turn.text) <= LONG:
             before.next[turn.text] = turn
-            turn.next = {}
+            turn.next, turn.copy = {}, _encode(turn.facts)
             self._count += 1
 
     def _forget(self) -> None:

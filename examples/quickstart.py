@@ -12,13 +12,13 @@ agent = policies.make("expert", env)
 for episode in range(EPISODES):
     agent.reset()
     observation, info = env.reset(seed=episode)
-    print(f"\n{info['scene']}\n customer: {observation['messages'][-1]['content']}")
+    print(f"\n{info['scene']}\n     user: {observation['messages'][-1]['content']}")
     done, total = False, 0.0
     while not done:
         action = agent.act(observation, info["facts"])  # JSON text, a dict, or a Struct
         observation, reward, terminated, truncated, info = env.step(action)
-        said, answer = observation["messages"][-2:]
-        print(f"    agent: {said['content']}\n customer: {answer['content']}")
+        for message in observation["messages"][-2:]:
+            print(f"{message['role']:>9}: {message['content']}")
         done, total = terminated or truncated, total + float(reward)
     print(f"{info['outcome']}, success {info['is_success']}, return {total:g}")
 env.close()

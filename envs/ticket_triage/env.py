@@ -38,7 +38,7 @@ class TicketTriageEnv(ConversationEnv):
     | Difficulty | Tickets |
     |------------|---------|
     | `easy`     | two or three short sentences, plain words, one issue, one or two details |
-    | `normal`   | greeting and signature, two or three details, four issues a queue, small talk, a wish, a second order number, e-mail address, price or product that is mentioned and not meant |
+    | `normal`   | greeting and signature, mostly two or three details, four issues a queue, small talk, a wish, a second order number, e-mail address, price or product that is mentioned and not meant |
     | `hard`     | longer, in two paragraphs; the main issue stands among others, beside a side issue of another queue; subject lines that say little or name the side issue, missing details, circumstances that outrank others, forwarded and quoted messages, typing errors in small talk |
 
     The test split of `easy` recombines the words of train: no sentence, order number, amount, product, name or address is

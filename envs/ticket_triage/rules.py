@@ -57,9 +57,9 @@ QUEUES: dict[Queue, dict[str, str]] = {
     },
     "other": {
         "press": "press and media",
-        "job": "a job",
         "partnership": "a partnership or an offer to supply",
         "donation": "a donation or sponsoring",
+        "job": "a job",
     },
 }
 """Queue -> the issues that it takes, each with its words."""

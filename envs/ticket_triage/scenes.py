@@ -38,6 +38,9 @@ FIELDS: dict[Queue, tuple[str, ...]] = {
 }
 """The details that a ticket of a queue can tell."""
 
+BARE = {"job": ("email",)}
+"""Issues that go with fewer details than their queue."""
+
 REASONS: dict[Queue, dict[Priority, tuple[str, ...]]] = {
     "billing": {"urgent": ("legal", "fraud", "today"), "high": ("deadline", "again", "stopped", "large")},
     "shipping": {"urgent": ("legal", "today"), "high": ("deadline", "again", "stopped", "large")},
@@ -115,12 +118,12 @@ class _Draft:
         """The outline and the right answer."""
         plan, queue = self.plan, self.queue
         priority = next(level for share, level in LEVELS if permille(plan[1], share))
+        issue = pick(plan[0], ISSUES[queue][:EASY_ISSUES] if self.easy else ISSUES[queue])
         reasons = self._reasons(priority)
         large = "large" in reasons
-        details = {field: self._value(field, priority, large) for field in self._fields(reasons)}
+        details = {field: self._value(field, priority, large) for field in self._fields(issue, reasons)}
         told: dict[str, Any] = {field: value for field, (value, _) in details.items()}
         answer = Triage(queue, priority, **told)
-        issue = pick(plan[0], ISSUES[queue][:EASY_ISSUES] if self.easy else ISSUES[queue])
         circumstances = tuple([reason for reason in reasons if reason != "large"])
         if self.easy:
             return Outline(self.name, "easy", self.test, queue, issue, details, circumstances), answer
@@ -137,13 +140,13 @@ class _Draft:
             return first, pick(plan[4], more)
         return (first,)
 
-    def _fields(self, reasons: tuple[str, ...]) -> list[str]:
+    def _fields(self, issue: str, reasons: tuple[str, ...]) -> list[str]:
         """The details that the ticket tells; on easy no more than three sentences in all."""
-        plan, known = self.plan, FIELDS[self.queue]
+        plan, known = self.plan, BARE.get(issue) or FIELDS[self.queue]
         if self.easy:
             least, most = 1, 1 if reasons else 2
         else:
-            least, most = (1, len(known)) if self.hard else (2, min(3, len(known)))
+            least, most = (1, len(known)) if self.hard else (min(2, len(known)), min(3, len(known)))
         count = least + below(plan[5], most - least + 1)
         fields = [known[place] for place in distinct(plan[6:10], len(known), count)]
         if "large" in reasons and "amount_cents" not in fields:

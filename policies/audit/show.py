@@ -55,7 +55,7 @@ def floors(report: Report) -> Table:
 def _cell(score: Score, report: Report) -> str:
     most, best, _ = report.floors[score.agent]
     text = _pair(score.success, score.mean)
-    return f"[red]{text}[/]" if score.success > most or score.mean > best + 1e-9 else text
+    return f"[yellow]{text}[/]" if score.success > most or score.mean > best + 1e-9 else text
 
 
 def _pair(success: float, mean: float) -> str:

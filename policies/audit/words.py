@@ -13,6 +13,7 @@ import msgspec
 from .base import Case, Finding
 
 WORD = re.compile(r"[\w@#](?:[\w@.#'-]*[\w@#])?")
+HEADING = "Info keys\n"
 ENTRY = re.compile(r"\s*[-*|]?\s*`(\w+)`")
 WORDS_OF = {True: ("available", "true", "yes"), False: ("sold out", "false", "no"), None: ("no ", "none")}
 """A value without words of its own -> one of these stands for it."""
@@ -129,8 +130,8 @@ def infos(case: Case) -> Iterator[Finding]:
 
 def documented(kind: type) -> set[str]:
     """The keys under 'Info keys' in a class's docstring: the `name` that each line of its first table or list begins with."""
-    doc = inspect.getdoc(kind) or ""
-    _, _, section = doc.partition("Info keys\n")
+    docs = (inspect.cleandoc(base.__doc__ or "") for base in kind.__mro__)
+    section = next((doc.partition(HEADING)[2] for doc in docs if HEADING in doc), "")
     found: set[str] = set()
     for line in section.split("\n"):
         named = ENTRY.match(line)

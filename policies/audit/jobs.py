@@ -1,0 +1,188 @@
+"""The audit's work in pieces, each done by one process: which checks there are, and what a piece of work gives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+from ...envs.scenes import DIFFICULTIES
+from ...rewards.terms import Reward
+from .. import registry
+from ..rollout import Episode, rollout
+from . import episodes, fuzz, whole, words
+from .base import Case, Check, Outcome, Stratum, Subject, guarded
+
+DEEP: dict[str, Check] = {
+    "writes": episodes.writes,
+    "reads": episodes.reads,
+    "order": episodes.order,
+    "ends": episodes.ends,
+    "snapshots": episodes.snapshots,
+    "ended": episodes.ended,
+}
+"""Checks that start from the expert's conversation."""
+ANY: dict[str, Check] = {
+    "returns": episodes.returns,
+    "prefixes": words.prefixes,
+    "lacks": words.lacks,
+    "leaks": words.leaks,
+    "infos": words.infos,
+}
+"""Checks of any conversation; the expert's and one of another agent's are put to them."""
+WHOLE: dict[str, Callable[..., Any]] = {
+    "floors": whole.floors,
+    "process": whole.process,
+    "openings": whole.openings,
+    "splits": whole.splits,
+    "fuzz": fuzz.fuzz,
+}
+"""Checks of the environment as a whole."""
+CHECKS: dict[str, Callable[..., Any]] = {"expert": episodes.expert, **DEEP, **ANY, **WHOLE}
+PART = 50_000
+"""Fuzzed actions of one piece of work; no less, so that a seed and a count always mean the same actions."""
+
+
+class Size(NamedTuple):
+    """How many scenes of each split and difficulty, and how many fuzzed actions."""
+
+    scenes: int = 10_000
+    """Conversations of the expert's."""
+    deep: int = 240
+    """Of these, those that all other checks start from."""
+    floors: int = 240
+    openings: int = 10_000
+    fuzz: int = 100_000
+    chunk: int = 250
+    """Scenes that a process is given at a time; no part of the result."""
+
+
+QUICK = Size(scenes=144, deep=24, floors=24, openings=1_000, fuzz=10_000, chunk=72)
+
+
+class Job(NamedTuple):
+    """A piece of work."""
+
+    kind: str
+    """`scenes`, or the check of the whole that it belongs to."""
+    subject: Subject
+    size: Size
+    checks: tuple[str, ...]
+    cost: int
+    """How many conversations or the like it takes."""
+    stratum: Stratum = ("", "")
+    start: int = 0
+    """The first scene, or the part of the fuzzing."""
+    stop: int = 0
+    agent: str = ""
+    seed: int = 0
+
+
+class Yield(NamedTuple):
+    """What comes of a piece of work."""
+
+    outcomes: dict[str, Outcome]
+    sample: list[Episode]
+    """Conversations of the expert's, to be played again in another process."""
+    scores: list[whole.Score]
+
+
+def fresh(name: str) -> Outcome:
+    """A check that has found nothing yet."""
+    return Outcome(name, (CHECKS[name].__doc__ or "").split("\n")[0])
+
+
+def jobs_of(subject: Subject, size: Size, wanted: tuple[str, ...], seed: int) -> Iterator[Job]:
+    """The pieces of work, the longest first."""
+    if "floors" in wanted:
+        for agent in subject.kind.parts.floors:
+            yield Job("floors", subject, size, ("floors",), 6 * size.floors, agent=agent)
+    if "fuzz" in wanted:
+        for part, first in enumerate(range(0, size.fuzz, PART)):
+            count = min(PART, size.fuzz - first)
+            yield Job("fuzz", subject, size, ("fuzz",), count // 10, start=part, stop=count, seed=seed)
+    if "openings" in wanted:
+        for stratum in subject.strata:
+            yield Job("openings", subject, size, ("openings",), size.openings // 3, stratum)
+    if "splits" in wanted and not subject.arguments:
+        for difficulty in DIFFICULTIES:
+            yield Job("splits", subject, size, ("splits",), whole.FAR // 2, ("", difficulty))
+    yield from _scene_jobs(subject, size, wanted)
+
+
+def _scene_jobs(subject: Subject, size: Size, wanted: tuple[str, ...]) -> Iterator[Job]:
+    own = tuple(name for name in wanted if name not in WHOLE)
+    if own or "process" in wanted:
+        count = size.scenes if "expert" in own else size.deep
+        for start in range(0, count, size.chunk):
+            stop = min(start + size.chunk, count)
+            for stratum in subject.strata:
+                yield Job("scenes", subject, size, own, stop - start, stratum, start, stop)
+
+
+def work(job: Job) -> Yield:
+    """Do a piece of work."""
+    done = Yield({name: fresh(name) for name in job.checks}, [], [])
+    WORK[job.kind](job, done)
+    return done
+
+
+def _scenes(job: Job, done: Yield) -> None:
+    kind = job.subject.kind
+    env = job.subject.env(job.stratum)
+    # Turns are shared between like environments, but not with one that has a reward of its own.
+    twin = job.subject.env(job.stratum, reward=Reward())
+    expert = registry.make("expert", kind)
+    others = [name for name in kind.parts.floors if name in registry.own(kind)]
+    for number, scene in enumerate(job.subject.scenes(env, job.start, job.stop), job.start):
+        case = Case(twin, scene, rollout(expert, env, scene), "expert")
+        if "expert" in done.outcomes:
+            done.outcomes["expert"].add(1, guarded(episodes.expert, case))
+        if number < job.size.deep:
+            done.sample.append(case.episode)
+            _put(case, DEEP | ANY, done)
+            if others:
+                other = registry.make(others[number % len(others)], kind)
+                _put(Case(twin, scene, rollout(other, env, scene), others[number % len(others)]), ANY, done)
+
+
+def _put(case: Case, checks: dict[str, Check], done: Yield) -> None:
+    for name, check in checks.items():
+        if name in done.outcomes:
+            done.outcomes[name].add(1, guarded(check, case))
+
+
+def _floors(job: Job, done: Yield) -> None:
+    for score, finding in whole.floors(job.subject, job.agent, job.size.floors):
+        done.outcomes["floors"].add(2 * job.size.floors, [finding] if finding else [])
+        done.scores.append(score)
+
+
+def _openings(job: Job, done: Yield) -> None:
+    done.outcomes["openings"].add(job.size.openings, whole.openings(job.subject, job.stratum, job.size.openings))
+
+
+def _splits(job: Job, done: Yield) -> None:
+    done.outcomes["splits"].add(2 * job.size.deep, whole.splits(job.subject, job.stratum[1], job.size.deep))
+
+
+def _fuzz(job: Job, done: Yield) -> None:
+    done.outcomes["fuzz"].add(job.stop, fuzz.fuzz(job.subject, job.stop, job.seed, job.start))
+
+
+WORK: dict[str, Callable[[Job, Yield], None]] = {
+    "scenes": _scenes,
+    "floors": _floors,
+    "openings": _openings,
+    "splits": _splits,
+    "fuzz": _fuzz,
+}
+
+
+def process(report: dict[str, Outcome], subject: Subject, sample: list[Episode], most: int = 200) -> None:
+    """Play a part of the sample again, in another process."""
+    encode = subject.kind.parts.actions.encode
+    chosen = sorted(sample, key=lambda episode: episode.scene)[:: max(len(sample) // most, 1)]
+    played = [(episode.scene, [encode(action) for action in episode.actions]) for episode in chosen]
+    report["process"].add(len(played), whole.process(subject, played))
+
+
