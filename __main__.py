@@ -33,13 +33,13 @@ def envs() -> None:
 def audit(
     env: Annotated[str | None, typer.Argument(help="The id of an environment, e.g. StateSet/Echo-v0.")] = None,
     every: Annotated[bool, typer.Option("--all", help="Audit every environment of this package.")] = False,
-    scenes: Annotated[int | None, typer.Option(min=1, help="Scenes of each split and difficulty for the expert.")] = None,
+    scenes: Annotated[int | None, typer.Option(min=1, help="The expert's scenes of each split and difficulty.")] = None,
     quick: Annotated[bool, typer.Option("--quick", help="Small samples: a minute, not ten.")] = False,
     check: Annotated[list[str] | None, typer.Option(help="Only this check; may be given again.")] = None,
     fuzz: Annotated[int | None, typer.Option(min=1, help="Only fuzz, with so many actions.")] = None,
     seed: Annotated[int, typer.Option(help="What the fuzzing draws from.")] = 0,
     store: Annotated[Path | None, typer.Option(exists=True, help="A store of your own (JSON).")] = None,
-    scene: Annotated[Path | None, typer.Option(exists=True, help="A scene of your own (JSON), as the only one.")] = None,
+    scene: Annotated[Path | None, typer.Option(exists=True, help="A scene of your own (JSON), the only one.")] = None,
     jobs: Annotated[int | None, typer.Option(min=1, help="Processes; by default as many as there are cores.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="JSON, for programs.")] = False,
 ) -> None:

@@ -83,7 +83,8 @@ class ConversationEnv(gymnasium.Env[Observation, Any]):
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Observation, dict[str, Any]]:
         """Begin the next scene of the stream that `seed` starts, or the one that `options={"scene": ...}` names."""
-        super().reset(seed=seed)
+        if seed is not None:
+            self._seed(seed)
         name, build = self._scene(options) if options else (self.pool.draw(self.np_random), self._build)
         self._turn = turn = self._tree.root(name, build)
         self._limit = self._max_turns or turn.scene.limit
@@ -134,6 +135,17 @@ class ConversationEnv(gymnasium.Env[Observation, Any]):
         """What the agent has been shown, as the engine keeps it; read only."""
         memory: Memory = self._tree.state(self._begun("read")).memory
         return memory
+
+    def _seed(self, seed: int) -> None:
+        """Seed the stream of scenes, as Gymnasium does; for a seed that was met, the state it leads to is at hand."""
+        known = _seeded.get(seed) if seed.__class__ is int else None
+        if known is None or self._np_random is None:
+            super().reset(seed=seed)
+            if seed.__class__ is int and len(_seeded) < SEEDS:
+                _seeded[seed] = self.np_random.bit_generator.state
+        else:
+            self._np_random.bit_generator.state = known
+            self._np_random_seed = seed
 
     def _begun(self, verb: str) -> Turn:
         if self._turn is None:
@@ -202,6 +214,9 @@ OBSERVATION_SCHEMA: dict[str, Any] = {
     "additionalProperties": False,
 }
 
+SEEDS = 10_000
+"""How many seeds' generator states are kept: making one anew costs as much as two steps."""
+_seeded: dict[int, Mapping[str, Any]] = {}
 _systems: dict[tuple[str, str], tuple[Message, ...]] = {}
 
 

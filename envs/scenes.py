@@ -75,7 +75,7 @@ class ScenePool:
 
     def draw(self, generator: np.random.Generator) -> str:
         """The name of the next scene."""
-        return self[int(generator.integers(len(self)))]
+        return self[int(generator.random() * len(self))]
 
     def _allowed(self, kinds: Sequence[str] | None) -> tuple[int, ...]:
         if kinds is None:

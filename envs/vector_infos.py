@@ -12,28 +12,35 @@ import numpy as np
 import numpy.typing as npt
 
 from .turns import Turn
+from .turns import _tell as tell
 
 Mask = npt.NDArray[np.bool_]
 
 
-def batch_infos(turns: Sequence[Turn], where: Sequence[int], size: int) -> dict[str, Any]:
-    """The infos of the turns of the conversations `where`, of `size` in all: `Turn.info` for many turns."""
+def batch_infos(turns: Sequence[Turn], where: Sequence[int], size: int, nothing: Any) -> dict[str, Any]:
+    """The infos of the turns of the conversations `where`, of `size` in all: `Turn.info` for many turns.
+
+    `nothing` is the very dict of reward terms that turns without any share.
+    """
+    mask = mask_of(where, size)
+    scenes = [turn.scene for turn in turns]
     infos: dict[str, Any] = {
-        "scene": spread([turn.scene.name for turn in turns], where, size, object),
-        "kind": spread([turn.scene.kind for turn in turns], where, size, object),
-        "par": spread([turn.scene.par for turn in turns], where, size, int),
-        "facts": spread([[fact.copy() for fact in turn.facts] for turn in turns], where, size, object),
-        "malformed": spread([""] * len(turns), where, size, object),
-        "refused": spread([""] * len(turns), where, size, object),
+        "scene": spread([scene.name for scene in scenes], where, size, object),
+        "kind": spread([scene.kind for scene in scenes], where, size, object),
+        "par": spread([scene.par for scene in scenes], where, size, int),
+        "facts": spread([list(map(dict.copy, turn.facts)) for turn in turns], where, size, object),
         "violations": spread([[] for _ in turns], where, size, object),
-        "outcome": spread([""] * len(turns), where, size, object),
         "is_success": np.zeros(size, dtype=np.bool_),
     }
+    silent = np.where(mask, "", None).astype(object) if len(turns) < size else np.full(size, "", object)
+    infos.update({key: silent.copy() for key in ("malformed", "refused", "outcome")})
+    terms = {name: np.zeros(size) for name in turns[0].terms}
     for i, turn in zip(where, turns, strict=True):
-        if not turn.plain:
-            _tell(infos, i, turn)
-    infos["reward_terms"] = _terms(turns, where, size)
-    return _masked(infos, mask_of(where, size))
+        # Faults, ends and turns that pay are rare: they are put in one by one.
+        if turn.terms is not nothing or not turn.plain:
+            _put(infos, terms, i, turn)
+    infos["reward_terms"] = _masked(terms, mask)
+    return _masked(infos, mask)
 
 
 def spread(values: Sequence[Any], where: Sequence[int], size: int, dtype: Any) -> npt.NDArray[Any]:
@@ -56,21 +63,16 @@ def mask_of(where: Sequence[int], size: int) -> Mask:
     return mask
 
 
-def _tell(infos: dict[str, Any], i: int, turn: Turn) -> None:
-    """Faults and the end are rare: they are put in one by one."""
-    info = turn.info()
-    for key in ("malformed", "refused", "violations", "outcome", "is_success"):
-        infos[key][i] = info[key]
-
-
-def _terms(turns: Sequence[Turn], where: Sequence[int], size: int) -> dict[str, Any]:
-    """The reward terms: a batch of their own, as Gymnasium has it for a dict within an info."""
-    terms: dict[str, Any] = {
-        name: spread([turn.terms[name] for turn in turns], where, size, float) for name in turns[0].terms
-    }
-    return _masked(terms, mask_of(where, size))
+def _put(infos: dict[str, Any], terms: dict[str, Any], i: int, turn: Turn) -> None:
+    for name, value in turn.terms.items():
+        terms[name][i] = value
+    if turn.plain:
+        return
+    told: dict[str, Any] = {"violations": []}
+    tell(told, turn.facts)
+    for key, value in told.items():
+        infos[key][i] = value
 
 
 def _masked(batch: dict[str, Any], mask: Mask) -> dict[str, Any]:
-    masks = {f"_{key}": mask.copy() for key in batch}
-    return batch | masks
+    return batch | {f"_{key}": mask.copy() for key in batch}

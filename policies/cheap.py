@@ -194,8 +194,7 @@ def ask_everything(memory: Memory) -> Moves:
 def do_everything(memory: Memory) -> Moves:
     """Make every change that can be made to every order, unasked."""
     yield from read_everything(memory)
-    for action in possible(memory):
-        yield action
+    yield from possible(memory)
 
 
 def propose_everything(memory: Memory) -> Moves:

@@ -66,7 +66,7 @@ def reads(case: Case) -> Iterator[Finding]:
 def _read_on(env: ConversationEnv, episode: Episode, room: int) -> list[Action]:
     """Read what can be read without a breach, while there is room."""
     ids = list(dict.fromkeys(str(leaf) for leaf in scalars(env.memory.seen) if any(map(str.isdigit, str(leaf)))))
-    done = []
+    done: list[Action] = []
     for action in itertools.chain.from_iterable(_reads_of(kind, ids) for kind in env.parts.actions.types):
         if len(done) >= min(room, MANY):
             break
@@ -154,7 +154,8 @@ def snapshots(case: Case) -> Iterator[Finding]:
         if observation["messages"] != again.messages or info["facts"] != again.facts[-1]:
             yield case.finding(turn, "restore() does not give back what the snapshot held", again)
         follow(env, again, [action])
-    if (again.messages, again.rewards, again.infos) != (case.episode.messages, case.episode.rewards, case.episode.infos):
+    straight = case.episode
+    if (again.messages, again.rewards, again.infos) != (straight.messages, straight.rewards, straight.infos):
         yield case.finding(case.episode.turns, "branches change the conversation that they leave", again)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Sequence
 from dataclasses import replace
@@ -146,10 +147,8 @@ class StepAfterTheEnd(Planted):
 
     def step(self, action: Any) -> Step:
         """As ever, and for ever."""
-        try:
+        with contextlib.suppress(ResetNeeded):
             self._last = super().step(action)
-        except ResetNeeded:
-            pass
         return self._last
 
 

@@ -28,8 +28,8 @@ TEXTS = (
     "[" * 10_000, '{"a":' * 10_000, '{"type":1e999}', "\x00", "NaN", "{'type': 'close'}", "I cannot help with that.",
 )  # fmt: skip
 THINGS: tuple[Any, ...] = (
-    None, 0, -1, 1.5, float("nan"), float("inf"), 10**400, True, "", "O1", "\ud800", [], {}, [[]], {"": 0}, {1: 2}, (), b"x",
-    object(), {"type": "close", "x": set()}, "x" * 1000,
+    None, 0, -1, 1.5, float("nan"), float("inf"), 10**400, True, "", "O1", "\ud800", [], {}, [[]], {"": 0}, {1: 2}, (),
+    b"x", object(), {"type": "close", "x": set()}, "x" * 1000,
 )  # fmt: skip
 BRANCHES = 4
 """Conversations that are tried from one opening."""

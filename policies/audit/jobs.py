@@ -184,5 +184,3 @@ def process(report: dict[str, Outcome], subject: Subject, sample: list[Episode],
     chosen = sorted(sample, key=lambda episode: episode.scene)[:: max(len(sample) // most, 1)]
     played = [(episode.scene, [encode(action) for action in episode.actions]) for episode in chosen]
     report["process"].add(len(played), whole.process(subject, played))
-
-

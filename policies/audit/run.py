@@ -49,7 +49,7 @@ def audit(
     jobs: int | None = None,
     tick: Tick = silent,
 ) -> Report:
-    """Put an environment to the checks that are named, or to all; a scene of one's own, to those of one conversation."""
+    """Put an environment to the checks that are named, or to all; a scene of one's own, to those of a conversation."""
     subject = Subject(kind, arguments or {}, own)
     wanted = tuple(name for name in checks or CHECKS if own is None or name not in WHOLE)
     report = Report(kind.parts.name, kind.parts.floors, {name: fresh(name) for name in wanted})
@@ -60,6 +60,7 @@ def audit(
             report.outcomes[name].join(outcome)
         sample += found.sample
         report.scores += found.scores
+    report.scores.sort(key=lambda score: [*report.floors].index(score.agent))
     if "process" in wanted:
         process(report.outcomes, subject, sample)
     return report

@@ -32,8 +32,9 @@ def show(report: Report, console: Console, seconds: float) -> None:
 def table(report: Report, seconds: float) -> Table:
     """A line for each check."""
     made = Table(title=f"Audit of {report.env} ({seconds:.0f} s)", title_justify="left")
-    for name, justify in (("", "left"), ("check", "left"), ("examined", "right"), ("wrong", "right"), ("what holds", "left")):
-        made.add_column(name, justify=justify, no_wrap=name != "what holds")  # type: ignore[arg-type]
+    for name in ("", "check", "examined", "wrong", "what holds"):
+        number = name in ("examined", "wrong")
+        made.add_column(name, justify="right" if number else "left", no_wrap=name != "what holds")
     for outcome in report.outcomes.values():
         sign = "[red]✗[/]" if outcome.wrong else "[green]✓[/]" if outcome.examined else "-"
         made.add_row(sign, outcome.name, f"{outcome.examined:,}", f"{outcome.wrong:,}", escape(outcome.about))
@@ -45,7 +46,7 @@ def floors(report: Report) -> Table:
     made = Table(title="Cheap agents: success and mean return", title_justify="left")
     difficulties = list(dict.fromkeys(score.difficulty for score in report.scores))
     for name in ("agent", *difficulties, "at most"):
-        made.add_column(name, justify="left" if name == "agent" else "right")
+        made.add_column(name, justify="left" if name == "agent" else "right", no_wrap=name != "agent")
     for agent in dict.fromkeys(score.agent for score in report.scores):
         cells = [_cell(score, report) for score in report.scores if score.agent == agent]
         made.add_row(agent, *cells, _pair(*report.floors[agent][:2]))
@@ -69,7 +70,8 @@ def panel(outcome: Outcome, finding: Finding) -> Panel:
         if message["role"] != "system":
             style = "green" if message["role"] == "assistant" else "cyan"
             lines.append(f"[{style}]{escape(message['content'][:500])}[/]")
-    return Panel(Group(*lines), title=escape(f"{outcome.name}: {finding.scene}, turn {finding.turn}"), title_align="left")
+    title = f"{outcome.name}: {finding.scene}, turn {finding.turn}"
+    return Panel(Group(*lines), title=escape(title), title_align="left")
 
 
 def as_json(report: Report) -> dict[str, Any]:
@@ -85,6 +87,7 @@ def as_json(report: Report) -> dict[str, Any]:
         for name, outcome in report.outcomes.items()
     }
     scores = [
-        {"agent": s.agent, "difficulty": s.difficulty, "success": s.success, "mean_return": s.mean} for s in report.scores
+        {"agent": agent, "difficulty": difficulty, "success": success, "mean_return": mean}
+        for agent, difficulty, success, mean, _ in report.scores
     ]
     return {"env": report.env, "passed": report.passed, "checks": checks, "agents": scores}

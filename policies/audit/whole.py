@@ -64,9 +64,10 @@ def _too_high(score: Score, most: float, best: float, why: str) -> Finding:
 def process(subject: Subject, played: list[tuple[Any, list[str]]]) -> Iterator[Finding]:
     """The same scenes and actions give the same bytes in another process, under another hash seed."""
     kind = subject.kind
+    arguments = {key: str(value) for key, value in subject.arguments.items()}
     job = {
         "kind": [kind.__module__, kind.__qualname__],
-        "arguments": {key: str(value) for key, value in subject.arguments.items()},
+        "arguments": arguments,
         "played": played,
     }
     seed = "1" if os.environ.get("PYTHONHASHSEED") != "1" else "2"
@@ -82,7 +83,7 @@ def process(subject: Subject, played: list[tuple[Any, list[str]]]) -> Iterator[F
     if there.returncode:
         yield Finding("", 0, f"the other process failed: {there.stderr[-2000:]}", [])
         return
-    here = digests(kind, job["arguments"], played)
+    here = digests(kind, arguments, played)
     for (scene, _), one, other in zip(played, here, json.loads(there.stdout), strict=True):
         if one != other:
             yield Finding(str(scene), 0, "the same actions give other bytes in another process", [])

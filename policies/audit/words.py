@@ -22,7 +22,7 @@ ENGINE = ("kind", "act", "no", "how", "words", "why", "term", "rule", "goal")
 
 
 def prefixes(case: Case) -> Iterator[Finding]:
-    """Each observation is a prefix of the next, in a list of its own; the same actions give the same transcript again."""
+    """Each observation is a prefix of the next, in a list of its own; a replay gives the same transcript."""
     observation, _ = case.env.reset(options={"scene": case.scene})
     seen = [(observation, json.dumps(observation))]
     for turn, action in enumerate(case.episode.actions, 1):
@@ -129,7 +129,7 @@ def infos(case: Case) -> Iterator[Finding]:
 
 
 def documented(kind: type) -> set[str]:
-    """The keys under 'Info keys' in a class's docstring: the `name` that each line of its first table or list begins with."""
+    """The keys under 'Info keys' in a class's docstring: what the lines of its first table or list begin with."""
     docs = (inspect.cleandoc(base.__doc__ or "") for base in kind.__mro__)
     section = next((doc.partition(HEADING)[2] for doc in docs if HEADING in doc), "")
     found: set[str] = set()
