@@ -226,8 +226,10 @@ def split(folder: Path, difficulty: str, passes: int) -> None:
         for kind in ("new", "", "met", "met"):  # a scene may be kept only from its second meeting on
             if kind:
                 _sample(counts[kind])
-            played(env, scripts)
-            signal.setitimer(signal.ITIMER_PROF, 0)
+            try:
+                played(env, scripts)
+            finally:
+                signal.setitimer(signal.ITIMER_PROF, 0)
     print(json.dumps(counts))
 
 

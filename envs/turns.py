@@ -33,7 +33,7 @@ class Turn:
     """One point of a conversation: what the agent did, what came of it, and where it stands."""
 
     __slots__ = (
-        "act", "content", "copy", "facts", "next", "number", "over", "parent", "plain", "reward", "scene", "shared", "state",
+        "act", "content", "held", "kept", "next", "number", "over", "parent", "plain", "reward", "scene", "shared", "state",
         "terminated", "terms", "text", "total", "truncated",
     )  # fmt: skip
 
@@ -45,9 +45,10 @@ class Turn:
     """The agent's words, exactly as given."""
     content: str
     """The answer to them."""
-    facts: list[Fact]
-    copy: bytes | None
-    """The facts of a turn that others will meet, encoded: what one of them does to its info harms nobody else."""
+    held: list[Fact] | None
+    """The facts of a turn that is met once."""
+    kept: bytes
+    """The facts of a turn that is met again, encoded: small, and nobody can change them for the others."""
     plain: bool
     """Whether results and the customer's words are all there is: no fault, no end."""
     terms: dict[str, float]
@@ -64,14 +65,25 @@ class Turn:
     next: dict[str, Turn] | None
     """Action text -> the turn it leads to; None where turns are not kept."""
 
+    @property
+    def facts(self) -> list[Fact]:
+        """What became visible in this turn; of a kept turn, a fresh copy."""
+        return _decode(self.kept) if self.held is None else self.held
+
+    def keep(self) -> None:
+        """Lay the facts by, for all that will meet this turn."""
+        if self.held is not None:
+            self.kept, self.held = _encode(self.held), None
+
     def info(self) -> dict[str, Any]:
         """The info of this turn: the same keys, of the same types, at every turn."""
         scene = self.scene
+        facts = _decode(self.kept) if self.held is None else [fact.copy() for fact in self.held]
         info = {
             "scene": scene.name,
             "kind": scene.kind,
             "par": scene.par,
-            "facts": [fact.copy() for fact in self.facts] if self.copy is None else _decode(self.copy),
+            "facts": facts,
             "reward_terms": self.terms.copy(),
             "malformed": "",
             "refused": "",
@@ -80,7 +92,7 @@ class Turn:
             "is_success": False,
         }
         if not self.plain:
-            _tell(info, self.facts)
+            _tell(info, facts)
         return info
 
     def path(self) -> list[Turn]:
@@ -149,7 +161,7 @@ class Tree:
         if over:
             turn.truncated = not ended
             self._end(turn, facts)
-        turn.facts = facts
+        turn.held = facts
         late = number > scene.par
         if turn.plain and not late and not self._reward.extra:
             turn.terms, turn.reward, turn.total = self._nothing, 0.0, before.total
@@ -170,7 +182,7 @@ class Tree:
         """The turn, as one that several others will follow."""
         self.state(turn)
         turn.shared = True
-        turn.copy = turn.copy or _encode(turn.facts)
+        turn.keep()
         return turn
 
     def _take(self, before: Turn) -> Any:
@@ -196,11 +208,11 @@ class Tree:
         parts = self._parts
         turn = Turn()
         turn.state = state = parts.start(scene)
-        turn.facts = facts = parts.opening(state)
+        turn.held = facts = parts.opening(state)
         turn.scene, turn.parent, turn.act = scene, None, None
         turn.text, turn.content = "", parts.say(scene, facts, 0)
         state.memory.fold(None, facts)
-        turn.number, turn.next, turn.copy = 0, None, None
+        turn.number, turn.next = 0, None
         turn.plain = True
         turn.shared = turn.terminated = turn.truncated = turn.over = False
         turn.reward = turn.total = 0.0
@@ -234,10 +246,13 @@ class Tree:
         turn.content = f"{turn.content}\n{line}" if turn.content else line
 
     def _remember(self, before: Turn, turn: Turn) -> None:
-        turn.next = turn.copy = None
+        turn.next = None
         if before.next is not None and len(turn.text) <= LONG:
             before.next[turn.text] = turn
-            turn.next, turn.copy = {}, _encode(turn.facts)
+            turn.next = {}
+            turn.keep()
+            if turn.over:
+                turn.state = None
             self._count += 1
 
     def _forget(self) -> None:

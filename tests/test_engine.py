@@ -17,7 +17,7 @@ from stateset_gym.envs.errors import BadArgument, BadScene, InvalidAction, Reset
 from stateset_gym.envs.memory import Memory
 from stateset_gym.policies.registry import make as policy
 from stateset_gym.policies.rollout import rollout
-from stateset_gym.rewards import Reward
+from stateset_gym.rewards import Prices, Reward
 
 ECHO, DESK, TRIAGE = "StateSet/Echo-v0", "StateSet/CustomerService-v0", "StateSet/TicketTriage-v0"
 IDS = (ECHO, DESK, TRIAGE)
@@ -473,6 +473,51 @@ def test_memory_is_the_fold_of_what_the_infos_showed(env_id: str) -> None:
             assert env.memory.key() == memory.key()
 
 
+@pytest.mark.parametrize("meetings", [1, 3])
+def test_facts_that_were_handed_out_may_be_changed_to_their_depths(meetings: int) -> None:
+    name = scene(DESK, "hard", 6)
+    texts = script(DESK, name, 1, share=0.0)
+    expected = played(fresh(DESK), name, texts)
+    env = fresh(DESK)
+    for _ in range(meetings):
+        outcome: Any = env.reset(options={"scene": name})
+        key = env.memory.key()
+        spoil(outcome[-1])
+        assert env.memory.key() == key
+        for place, text in enumerate(texts, 1):
+            outcome = env.step(text)
+            assert plain(outcome) == expected[place]
+            key = env.memory.key()
+            spoil(outcome[-1])
+            assert env.memory.key() == key
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_messages_that_were_handed_out_may_be_changed(place: int) -> None:
+    name, env = scene(DESK, "hard", 6), fresh(DESK)
+    message = env.reset(options={"scene": name})[0]["messages"][place]
+    told = message["content"]
+    message["content"] = "spoilt"
+    try:
+        assert env.step("...")[0]["messages"][place]["content"] == told
+        assert fresh(DESK).reset(options={"scene": name})[0]["messages"][place]["content"] == told
+    finally:
+        message["content"] = told  # no other test shall suffer
+
+
+def spoil(value: Any) -> None:
+    """Change everything within a value."""
+    if isinstance(value, dict):
+        for key in value:
+            spoil(value[key])
+            if isinstance(value[key], str | int):
+                value[key] = "spoilt"
+    elif isinstance(value, list):
+        for each in value:
+            spoil(each)
+        value.append("spoilt")
+
+
 # Snapshots
 
 
@@ -650,6 +695,51 @@ def test_whoever_stands_in_a_dropped_scene_goes_on(monkeypatch: pytest.MonkeyPat
         env.reset(options={"scene": scene(DESK, "easy", index)})
     env.restore(snapshot)
     assert [plain(env.step(text)) for text in texts[1:]] == expected[2:]
+
+
+def test_a_kept_turn_of_a_malformed_action_still_raises_where_that_is_asked_for() -> None:
+    name, lenient, strict = scene(ECHO, "easy", 900), conversation(ECHO), conversation(ECHO, on_invalid="raise")
+    for _ in range(3):
+        played(lenient, name, ["Hello!"])
+    strict.reset(options={"scene": name})
+    with pytest.raises(InvalidAction, match="there is no JSON object"):
+        strict.step("Hello!")
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (3, "<3>"),
+        (["a"], '<["a"]>'),
+        ('{"type":"apologise","message":"\ud83d\ude00"}', '{"type":"apologise","message":"\\ud83d\\ude00"}'),
+    ],
+)
+def test_what_is_no_text_is_never_taken_for_the_text_that_describes_it(first: Any, second: str) -> None:
+    name, shared = scene(DESK, "easy", 901), conversation(DESK)
+    for _ in range(3):
+        shared.reset(options={"scene": name})
+        shared.step(first)
+    assert played(shared, name, [second]) == played(fresh(DESK), name, [second])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "outcome"),
+    [
+        ({"reward": Reward(Prices(malformed=0.5))}, (-0.5, False, False)),
+        ({"max_turns": 1}, (-0.05, False, True)),
+        ({}, (-0.05, False, False)),
+    ],
+    ids=["reward", "max_turns", "same"],
+)
+def test_a_snapshot_restored_elsewhere_changes_nothing_where_it_came_from(
+    arguments: dict[str, Any], outcome: tuple[float, bool, bool]
+) -> None:
+    name, env, other = scene(DESK, "easy", 902), fresh(DESK), conversation(DESK, **arguments)
+    for _ in range(3):
+        env.reset(options={"scene": name})
+    other.restore(env.snapshot())
+    assert other.step("other")[1:4] == outcome
+    assert env.step("other")[1:4] == (-0.05, False, False)
 
 
 # A customer of the user's own
