@@ -91,6 +91,31 @@ def _audited(
 
 
 @app.command()
+def faults() -> None:
+    """Audit the audit: a dozen planted faults, each of which it must catch."""
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    from .policies.audit import faults as planted
+
+    table = Table(title="Planted faults", title_justify="left")
+    for column in ("", "fault", "caught by", "what the audit says"):
+        table.add_column(column)
+    console = Console()
+    results = []
+    with _bar(console) as tick:
+        for done, fault in enumerate(planted.FAULTS):
+            tick(fault.__name__, done, len(planted.FAULTS))
+            results.append(planted.caught(fault))
+    for found in results:
+        sign = "[green]✓[/]" if found.caught else "[red]✗[/]"
+        table.add_row(sign, found.fault, found.check, escape(found.what[:200]))
+    console.print(table)
+    raise typer.Exit(not all(found.caught for found in results))
+
+
+@app.command()
 def demo(
     quick: Annotated[bool, typer.Option("--quick", help="Fewer scenes: ten seconds.")] = False,
     scenes: Annotated[int | None, typer.Option(min=1, help="Scenes of each difficulty for each policy.")] = None,

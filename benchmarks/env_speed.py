@@ -31,6 +31,8 @@ ID = "StateSet/CustomerService-v0"
 DIFFICULTIES = ("easy", "normal", "hard")
 VECTOR_SIZES = (64, 1024)
 VECTOR_DIFFICULTY = "normal"
+ROUNDS = 64
+"""How many steps each environment of a vector takes at least, so that conversations end and begin anew."""
 LIVE_ENVS = 10_000
 Script = tuple[int, str, list[str]]
 """A scene to be played: the seed that draws it, its name, the expert's texts."""
@@ -115,7 +117,7 @@ def vectors(folder: Path, passes: int, steps: int) -> list[Row]:
     rows = []
     for size in VECTOR_SIZES:
         many = gymnasium.make_vec(ID, num_envs=size, **options)
-        rounds = _vector_plan(many, scripts, -(-steps // size))
+        rounds = _vector_plan(many, scripts, max(ROUNDS, steps // size))
         ratios = []
         for number in range(passes + 1):
             one, all_ = _single_pass(single, plan) / len(plan), _vector_pass(many, rounds) / (size * len(rounds))
@@ -140,9 +142,9 @@ def _single_plan(env: gymnasium.Env[Any, Any], scripts: dict[str, list[str]], st
 
 
 def _single_pass(env: gymnasium.Env[Any, Any], plan: list[tuple[str, bool]]) -> float:
+    env.reset(seed=0)
     gc.collect()
     start = process_time()
-    env.reset(seed=0)
     for text, last in plan:
         env.step(text)
         if last:
@@ -164,9 +166,9 @@ def _vector_plan(envs: Any, scripts: dict[str, list[str]], rounds: int) -> list[
 
 
 def _vector_pass(envs: Any, plan: list[tuple[str, ...]]) -> float:
+    envs.reset(seed=0)  # not counted: a seed for each environment, and no step
     gc.collect()
     start = process_time()
-    envs.reset(seed=0)
     for actions in plan:
         envs.step(actions)
     return process_time() - start

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import operator
 from typing import Any, ClassVar
 
 import msgspec
@@ -30,7 +31,7 @@ class ActionSet:
         self.types = types
         self.by_name: dict[str, type[Action]] = {str(kind.__struct_config__.tag): kind for kind in types}
         self.names = tuple(self.by_name)
-        self.union: Any = functools.reduce(lambda left, right: left | right, types)  # type: ignore[arg-type, return-value]
+        self.union: Any = functools.reduce(operator.or_, types)
         self.encoder = msgspec.json.Encoder()
 
     @functools.cached_property

@@ -1,7 +1,7 @@
 """Chance: draws keyed by scene, purpose and place, never by the order in which they are made.
 
-A block of 32 draws is the BLAKE2b digest of the scene's name and a purpose; a fact has a fixed place in its block. The same
-scene is therefore the same in any process, on any platform, whatever was drawn before.
+A block of 32 draws is the BLAKE2b digest of the scene's name and a purpose; a fact has a fixed place in its block. The
+same scene is therefore the same in any process, on any platform, whatever was drawn before.
 """
 
 from __future__ import annotations
@@ -46,8 +46,8 @@ def permille(draw: int, share: int) -> bool:
 def paired(first: int, second: int, sizes: tuple[int, int], test: bool, easy: bool) -> tuple[int, int]:
     """Two draws as a pair of indices that the other split never draws.
 
-    On easy both splits use every index, in different pairs (the sum is even in train, odd in test), so that test recombines
-    what train has shown; else the indices themselves are disjoint (even in train, odd in test). Sizes are even.
+    On easy both splits use every index, in different pairs (the sum is even in train, odd in test), so that test
+    recombines what train has shown; else the indices themselves are disjoint (even in train, odd in test). Sizes are even.
     """
     other = int(test)
     if easy:

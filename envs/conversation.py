@@ -66,7 +66,7 @@ class ConversationEnv(gymnasium.Env[Observation, Any]):
             raise BadArgument(f"reward={reward!r} is no Reward: build one with stateset_gym.rewards.Reward(...).")
         parts = self.parts
         self.pool = ScenePool(
-            f"{parts.name}/{split}/{difficulty}/", self._cycle(difficulty), self._suffix(), kinds, scenes
+            f"{parts.name}/{split}/{difficulty}/", self._cycle(split, difficulty), self._suffix(), kinds, scenes
         )
         self.action_space = JSON(parts.actions.schema)
         self.observation_space = JSON(OBSERVATION_SCHEMA)
@@ -106,7 +106,7 @@ class ConversationEnv(gymnasium.Env[Observation, Any]):
         return self._observe(), turn.reward, turn.terminated, turn.truncated, turn.info()
 
     def render(self) -> Any:
-        """The transcript so far: a string (`ansi`), an image (`rgb_array`), or nothing (`human` shows it as it happens)."""
+        """The transcript so far: a string (`ansi`), an image (`rgb_array`), or nothing (`human` shows it by itself)."""
         if self._renderer is None:
             gymnasium.logger.warn("render() was called without a render_mode: give one to gym.make, e.g. 'ansi'.")
             return None
@@ -137,7 +137,7 @@ class ConversationEnv(gymnasium.Env[Observation, Any]):
         return memory
 
     def _seed(self, seed: int) -> None:
-        """Seed the stream of scenes, as Gymnasium does; for a seed that was met, the state it leads to is at hand."""
+        """Seed the stream of scenes as Gymnasium does; the state that a seed leads to is kept at hand."""
         known = _seeded.get(seed) if seed.__class__ is int else None
         if known is None or self._np_random is None:
             super().reset(seed=seed)
@@ -163,7 +163,7 @@ class ConversationEnv(gymnasium.Env[Observation, Any]):
     def _build(self, name: str) -> Any:
         return self.parts.build(name)
 
-    def _cycle(self, difficulty: str) -> tuple[str, ...]:
+    def _cycle(self, split: str, difficulty: str) -> tuple[str, ...]:
         return self.parts.cycles[difficulty]
 
     def _suffix(self) -> str:

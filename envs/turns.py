@@ -33,8 +33,8 @@ class Turn:
     """One point of a conversation: what the agent did, what came of it, and where it stands."""
 
     __slots__ = (
-        "act", "content", "held", "kept", "next", "number", "over", "parent", "plain", "reward", "scene", "shared", "state",
-        "terminated", "terms", "text", "total", "truncated",
+        "act", "content", "held", "kept", "next", "number", "over", "parent", "plain", "reward", "scene", "shared",
+        "state", "terminated", "terms", "text", "total", "truncated",
     )  # fmt: skip
 
     scene: Any

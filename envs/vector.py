@@ -14,8 +14,9 @@ from gymnasium.vector.utils import batch_space
 
 from .conversation import ConversationEnv, Observation
 from .errors import BadArgument, ResetNeeded
+from .memory import Fact
 from .turns import Turn
-from .vector_infos import Mask, batch_infos, mask_of, spread
+from .vector_infos import Mask, Where, batch_infos, facts_of, mask_of, spread
 
 Observations = tuple[Observation, ...]
 
@@ -49,6 +50,7 @@ class ConversationVectorEnv(VectorEnv[Observations, Sequence[Any], npt.NDArray[A
         self.single_observation_space = first.observation_space
         self.action_space = batch_space(first.action_space, num_envs)
         self.observation_space = batch_space(first.observation_space, num_envs)
+        self._all: Where = np.arange(num_envs)
         self._begun = False
 
     def reset(
@@ -65,12 +67,13 @@ class ConversationVectorEnv(VectorEnv[Observations, Sequence[Any], npt.NDArray[A
         seeds = self._seeds(seed)
         options = dict(options or {})
         where = self._chosen(options.pop("reset_mask", None))
-        turns = []
-        for i in where:
-            self.envs[i].reset(seed=seeds[i], options=options or None)
+        turns, facts = [], []
+        for i in where.tolist():
+            _, info = self.envs[i].reset(seed=seeds[i], options=options or None)
             turns.append(_turn(self.envs[i]))
+            facts.append(info["facts"])
         self._begun = True
-        return tuple(env._observe() for env in self.envs), self._infos(turns, where)
+        return tuple(env._observe() for env in self.envs), batch_infos(turns, facts, where, self.num_envs)
 
     def step(self, actions: Sequence[Any]) -> tuple[Observations, npt.NDArray[np.float64], Mask, Mask, dict[str, Any]]:
         """Play one action in each conversation."""
@@ -114,24 +117,24 @@ class ConversationVectorEnv(VectorEnv[Observations, Sequence[Any], npt.NDArray[A
         rewards = np.fromiter([turn.reward for turn in turns], np.float64, size)
         terminations = np.fromiter([turn.terminated for turn in turns], np.bool_, size)
         truncations = np.fromiter([turn.truncated for turn in turns], np.bool_, size)
-        ended = np.flatnonzero(terminations | truncations).tolist()
-        final = self._begin_next(ended, observations, turns) if ended else {}
-        infos = self._infos(turns, range(size))
+        ended = np.flatnonzero(terminations | truncations)
+        facts = [facts_of(turn) for turn in turns]
+        final = self._begin_next(ended, observations, turns, facts) if len(ended) else {}
+        infos = batch_infos(turns, facts, self._all, size)
         infos.update(final)
         return tuple(observations), rewards, terminations, truncations, infos
 
-    def _begin_next(self, ended: list[int], observations: list[Observation], turns: list[Turn]) -> dict[str, Any]:
+    def _begin_next(
+        self, ended: Where, observations: list[Observation], turns: list[Turn], facts: list[list[Fact]]
+    ) -> dict[str, Any]:
         """Begin the next conversation where one has ended; the last observations and infos go to where users look."""
-        size, mask = self.num_envs, mask_of(ended, self.num_envs)
-        final_obs = spread([observations[i] for i in ended], ended, size, object)
-        final_info = self._infos([turns[i] for i in ended], ended)
-        for i in ended:
-            observations[i], _ = self.envs[i].reset()
-            turns[i] = _turn(self.envs[i])
+        size, mask, numbers = self.num_envs, mask_of(ended, self.num_envs), ended.tolist()
+        final_obs = spread([observations[i] for i in numbers], ended, size, object)
+        final_info = batch_infos([turns[i] for i in numbers], [facts[i] for i in numbers], ended, size)
+        for i in numbers:
+            observations[i], info = self.envs[i].reset()
+            turns[i], facts[i] = _turn(self.envs[i]), info["facts"]
         return {"final_obs": final_obs, "_final_obs": mask, "final_info": final_info, "_final_info": mask.copy()}
-
-    def _infos(self, turns: Sequence[Turn], where: Sequence[int]) -> dict[str, Any]:
-        return batch_infos(turns, where, self.num_envs, self.envs[0]._tree._nothing)
 
     def _seeds(self, seed: int | Sequence[int | None] | None) -> Sequence[int | None]:
         if seed is None:
@@ -143,11 +146,11 @@ class ConversationVectorEnv(VectorEnv[Observations, Sequence[Any], npt.NDArray[A
             raise ValueError(f"reset(seed=...) lists {count}: give one each, or a single seed for all.")
         return seed
 
-    def _chosen(self, mask: Any) -> Sequence[int]:
+    def _chosen(self, mask: Any) -> Where:
         """The conversations that a reset begins anew."""
         size = self.num_envs
         if mask is None:
-            return range(size)
+            return self._all
         if not isinstance(mask, np.ndarray) or mask.dtype != np.bool_ or mask.shape != (size,) or not mask.any():
             wanted = f"a boolean NumPy array of shape ({size},) with a True in it"
             raise BadArgument(f"options['reset_mask']={mask!r} must be {wanted}.")
@@ -155,15 +158,14 @@ class ConversationVectorEnv(VectorEnv[Observations, Sequence[Any], npt.NDArray[A
             raise ResetNeeded(
                 "options['reset_mask'] leaves out conversations that never began: reset all of them first."
             )
-        chosen: list[int] = np.flatnonzero(mask).tolist()
-        return chosen
+        return np.flatnonzero(mask)
 
 
 @contextlib.contextmanager
 def one_collection() -> Iterator[None]:
-    """Let Python look for garbage once after a step, not once for every 700 objects that a thousand conversations make.
+    """Let Python look for garbage once after a step, not once for every 700 objects that many conversations make.
 
-    A step's objects all live until the next one, so that looking while they are made finds nothing and costs as much again.
+    A step's objects all live until the next one: looking while they are made finds nothing and costs as much again.
     """
     if not gc.isenabled():
         yield

@@ -11,39 +11,46 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from .memory import Fact
 from .turns import Turn
 from .turns import _tell as tell
 
 Mask = npt.NDArray[np.bool_]
+Where = npt.NDArray[np.intp]
+"""The numbers of some of the conversations."""
 
 
-def batch_infos(turns: Sequence[Turn], where: Sequence[int], size: int, nothing: Any) -> dict[str, Any]:
-    """The infos of the turns of the conversations `where`, of `size` in all: `Turn.info` for many turns.
+def facts_of(turn: Turn) -> list[Fact]:
+    """A turn's facts, to give away: a kept turn makes a copy itself."""
+    return turn.facts if turn.held is None else list(map(dict.copy, turn.held))
 
-    `nothing` is the very dict of reward terms that turns without any share.
-    """
+
+def batch_infos(turns: Sequence[Turn], facts: Sequence[list[Fact]], where: Where, size: int) -> dict[str, Any]:
+    """The infos of the turns of the conversations `where`, of `size` in all: `Turn.info` for many turns."""
     mask = mask_of(where, size)
     scenes = [turn.scene for turn in turns]
     infos: dict[str, Any] = {
         "scene": spread([scene.name for scene in scenes], where, size, object),
         "kind": spread([scene.kind for scene in scenes], where, size, object),
         "par": spread([scene.par for scene in scenes], where, size, int),
-        "facts": spread([list(map(dict.copy, turn.facts)) for turn in turns], where, size, object),
+        "facts": spread(facts, where, size, object),
         "violations": spread([[] for _ in turns], where, size, object),
         "is_success": np.zeros(size, dtype=np.bool_),
     }
-    silent = np.where(mask, "", None).astype(object) if len(turns) < size else np.full(size, "", object)
+    silent = spread([""] * len(turns), where, size, object)
     infos.update({key: silent.copy() for key in ("malformed", "refused", "outcome")})
     terms = {name: np.zeros(size) for name in turns[0].terms}
-    for i, turn in zip(where, turns, strict=True):
-        # Faults, ends and turns that pay are rare: they are put in one by one.
+    nothing = None
+    for i, turn, told in zip(where.tolist(), turns, facts, strict=True):
+        # Faults, ends and turns that pay are rare and put in one by one; those that pay nothing share their terms.
         if turn.terms is not nothing or not turn.plain:
-            _put(infos, terms, i, turn)
+            _put(infos, terms, i, turn, told)
+            nothing = None if any(turn.terms.values()) else turn.terms
     infos["reward_terms"] = _masked(terms, mask)
     return _masked(infos, mask)
 
 
-def spread(values: Sequence[Any], where: Sequence[int], size: int, dtype: Any) -> npt.NDArray[Any]:
+def spread(values: Sequence[Any], where: Where, size: int, dtype: Any) -> npt.NDArray[Any]:
     """An array of `size` with the values at `where`, and None or zero elsewhere."""
     # Not np.array(values): lists of one length would become a table.
     column = np.fromiter(values, dtype, len(values))
@@ -54,7 +61,7 @@ def spread(values: Sequence[Any], where: Sequence[int], size: int, dtype: Any) -
     return whole
 
 
-def mask_of(where: Sequence[int], size: int) -> Mask:
+def mask_of(where: Where, size: int) -> Mask:
     """True at `where`."""
     if len(where) == size:
         return np.ones(size, dtype=np.bool_)
@@ -63,15 +70,16 @@ def mask_of(where: Sequence[int], size: int) -> Mask:
     return mask
 
 
-def _put(infos: dict[str, Any], terms: dict[str, Any], i: int, turn: Turn) -> None:
+def _put(infos: dict[str, Any], terms: dict[str, Any], i: int, turn: Turn, facts: list[Fact]) -> None:
     for name, value in turn.terms.items():
-        terms[name][i] = value
-    if turn.plain:
-        return
-    told: dict[str, Any] = {"violations": []}
-    tell(told, turn.facts)
-    for key, value in told.items():
-        infos[key][i] = value
+        if value:
+            terms[name][i] = value
+    if not turn.plain:
+        told: dict[str, Any] = {"violations": infos["violations"][i]}  # which is added to where it lies
+        tell(told, facts)
+        del told["violations"]
+        for key, value in told.items():
+            infos[key][i] = value
 
 
 def _masked(batch: dict[str, Any], mask: Mask) -> dict[str, Any]:

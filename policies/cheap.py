@@ -5,23 +5,17 @@ Each is a generator over the memory it is given: it yields an action, and finds 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from functools import partial
-from itertools import chain
 from typing import Any, get_args
 
 from ..envs.actions import Action
 from ..envs.conversation import Observation
-from ..envs.customer_service import expert
 from ..envs.customer_service.actions import (
-    WRITES,
     Apologise,
     Ask,
     CancelOrder,
     Claim,
-    Close,
     Field,
-    FindCustomer,
     GetCustomer,
     GetOrder,
     GetProduct,
@@ -33,33 +27,13 @@ from ..envs.customer_service.actions import (
     ReturnItems,
     Rule,
 )
-from ..envs.memory import PERSON, Memory
-from ..envs.ticket_triage import expert as triage
+from ..envs.memory import Memory
 from .base import Kind, Remembering
-from .scripted import Fixed
+from .script import Moves, Script, once_known, once_read, open_request, read_named, who
 
-Moves = Iterator[Action]
-Script = Callable[[Memory], Moves]
 RULES: tuple[Any, ...] = get_args(Rule)
 FIELDS: tuple[Any, ...] = get_args(Field)
 SCALARS = (str, int, bool)
-
-
-class Scripted(Remembering):
-    """Plays a script, then closes."""
-
-    def __init__(self, kind: Kind, *, script: Script) -> None:
-        self._script = script
-        super().__init__()
-
-    def reset(self) -> None:
-        """Start the script anew."""
-        super().reset()
-        self._moves = self._script(self.memory)
-
-    def choose(self, observation: Observation) -> Action:
-        """The script's next move."""
-        return next(self._moves, Close())
 
 
 class Echoing(Remembering):
@@ -71,40 +45,6 @@ class Echoing(Remembering):
     def choose(self, observation: Observation) -> Action:
         """Sorry to hear that ..."""
         return Apologise(observation["messages"][-1]["content"])
-
-
-def who(memory: Memory) -> str:
-    """The authenticated customer's id, or "" """
-    return str(memory.seen.get("customer", {}).get("customer_id") or "")
-
-
-def open_request(memory: Memory) -> dict[str, Any] | None:
-    """The first request that is not settled."""
-    return next((request for no, request in enumerate(memory.requests) if no not in memory.settled), None)
-
-
-def identify(memory: Memory) -> Moves:
-    """Authenticate properly: by e-mail, or else by name and postcode."""
-    person = memory.person
-    while not who(memory):
-        if "email" not in person and (PERSON, "email") not in memory.cannot:
-            yield Ask("email")
-        elif "email" in person:
-            find = FindCustomer(email=person["email"])
-            yield Ask("email") if find in memory.done else find
-        elif missing := [field for field in ("name", "postcode") if field not in person]:
-            yield Ask(missing[0])  # type: ignore[arg-type]
-        else:
-            yield FindCustomer(**person["name"], postcode=person["postcode"])
-
-
-def read_named(memory: Memory) -> Moves:
-    """Read the order that the customer names."""
-    request = open_request(memory) or {}
-    if "order_id" not in request:
-        yield Ask("order_id")
-    if "order_id" in request:
-        yield GetOrder(request["order_id"])
 
 
 def read_everything(memory: Memory) -> Moves:
@@ -221,44 +161,6 @@ def possible(memory: Memory) -> list[Any]:
     return found
 
 
-def as_expert(memory: Memory, instead: Callable[[Memory, Action], Moves]) -> Moves:
-    """The expert, but for what it does in place of some of its actions."""
-    while True:
-        yield from instead(memory, expert.act(memory))
-
-
-def read_only(memory: Memory, action: Action) -> Moves:
-    """Nothing in place of a change, and of what leads to it."""
-    yield Close() if isinstance(action, (Propose, *WRITES)) else action
-
-
-def unasked(memory: Memory, action: Action) -> Moves:
-    """Make each change without asking first."""
-    yield action.action if isinstance(action, Propose) else action
-
-
-def deaf(memory: Memory, action: Action) -> Moves:
-    """Make each change whatever the answer."""
-    yield action
-    if isinstance(action, Propose) and action.action not in memory.agreed:
-        yield action.action
-
-
-def unwritten(memory: Memory, action: Action) -> Moves:
-    """Close in place of each change, as if the customer's yes were the change."""
-    yield Close() if isinstance(action, WRITES) else action
-
-
-def once_known(script: Script) -> Script:
-    """The script after a proper authentication."""
-    return lambda memory: chain(identify(memory), script(memory))
-
-
-def once_read(script: Script) -> Script:
-    """The script after a proper authentication and a look at the order that is named."""
-    return lambda memory: chain(identify(memory), read_named(memory), script(memory))
-
-
 SCRIPTS: dict[str, Script] = {
     "close-at-once": lambda memory: iter(()),
     "refuse-all": refuse_all,
@@ -278,16 +180,4 @@ SCRIPTS: dict[str, Script] = {
     "ask-everything": ask_everything,
     "do-everything": once_known(do_everything),
     "propose-everything": once_known(propose_everything),
-    "read-only": partial(as_expert, instead=read_only),
-    "never-writes": partial(as_expert, instead=unwritten),
-    "never-asks": partial(as_expert, instead=unasked),
-    "deaf": partial(as_expert, instead=deaf),
 }
-POLICIES: dict[str, dict[str, Callable[..., Any]]] = {
-    "CustomerService-v0": {
-        "parrot-message": Echoing,
-        **{name: partial(Scripted, script=script) for name, script in SCRIPTS.items()},
-    },
-    "TicketTriage-v0": {name: partial(Fixed, action=action) for name, action in triage.CHEAP.items()},
-}
-"""Environment -> its own agents, beside those that every environment has."""

@@ -74,7 +74,7 @@ def table(env_id: str, rows: Sequence[Row]) -> Table:
             row.difficulty if first else "",
             f"[bold green]{row.policy}[/]" if row.policy == "expert" else row.policy,
             f"{row.success:.1%}",
-            f"{row.mean:+.3f}",
+            f"{round(row.mean, 3) + 0.0:+.3f}",
             f"{row.turns:.1f}",
             f"{row.violations:.2f}",
             f"{row.pace:,.0f}",

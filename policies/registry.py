@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import importlib.metadata
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 import gymnasium
@@ -12,13 +13,23 @@ from gymnasium.envs.registration import load_env_creator
 
 from ..envs.conversation import ConversationEnv
 from ..envs.errors import BadArgument
-from . import cheap, scripted
+from ..envs.ticket_triage import expert as triage
+from . import cheap, flawed, scripted
 from .base import Kind, Policy
+from .script import Scripted
 
 GROUP = "stateset_gym.policies"
 """The entry points by which a package brings a policy: NAME = "module:factory", called as factory(kind, **options)."""
 
 Factory = Callable[..., Policy]
+OWN: dict[str, dict[str, Factory]] = {
+    "CustomerService-v0": {
+        "parrot-message": cheap.Echoing,
+        **{name: partial(Scripted, script=script) for name, script in (cheap.SCRIPTS | flawed.SCRIPTS).items()},
+    },
+    "TicketTriage-v0": {name: partial(scripted.Fixed, action=action) for name, action in triage.CHEAP.items()},
+}
+"""Environment -> its own agents, beside those that every environment has."""
 
 
 def make(name: str, env_or_id: gymnasium.Env[Any, Any] | Kind | str, **options: Any) -> Policy:
@@ -42,7 +53,7 @@ def names(env_or_id: gymnasium.Env[Any, Any] | Kind | str) -> tuple[str, ...]:
 
 def own(kind: Kind) -> dict[str, Factory]:
     """The policies that this package has for an environment."""
-    return {**scripted.POLICIES, **cheap.POLICIES.get(kind.parts.name, {})}
+    return {**scripted.POLICIES, **OWN.get(kind.parts.name, {})}
 
 
 def kind_of(env_or_id: gymnasium.Env[Any, Any] | Kind | str) -> Kind:

@@ -47,6 +47,9 @@ JUNK = (
     '{"type": "apologise", "message": "This is on us, Yasmin."}',
     '{"type": "say", "word": "nothing"}',
     '{"type": "triage", "queue": "other", "priority": "low", "product": "moon"}',
+    '{"type": "triage", "queue": "other", "priority": "low", "amount_cents": 123456789012345678901234567890}',
+    '{"type": "inform", "claims": [{"about": "O0", "field": "total", "value": 123456789012345678901234567890}]}',
+    '{"type": "apologise", "message": "Oh \u00ef\ud83d\ude00 \ufeff"}',
 )
 
 

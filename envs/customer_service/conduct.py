@@ -8,7 +8,7 @@ from typing import Any
 from ..actions import Action
 from ..memory import Fact, Memory
 from . import reading
-from .actions import WRITES, FindCustomer, GetCustomer, GetOrder, HandOver, Inform, Refuse
+from .actions import WRITES, FindCustomer, GetCustomer, GetOrder, HandOver, Inform, Propose, Refuse
 from .mentions import People, breaches_in
 
 PROSE = {
@@ -16,6 +16,7 @@ PROSE = {
     "change anything of theirs.",
     "one_customer": "Serve one customer in a conversation; do not look up another one.",
     "confirm_writes": "Before each change, propose that very action and wait for the customer's yes.",
+    "serve_the_request": "Propose only changes that the customer asks for; state only the answer to their question.",
     "no_disclosure": "Tell nobody what belongs to another customer.",
     "refuse_by_rule": "Refuse only what these rules forbid, after you have seen that they do, and name the rule.",
     "hand_over_out_of_scope": "Hand over only what is out of scope (no action serves it), after authenticating "
@@ -149,8 +150,7 @@ def _write(memory: Memory, act: Any) -> list[Fact]:
 
 def _hand_over(memory: Memory, act: HandOver) -> list[Fact]:
     found = [] if "customer" in memory.seen else [_unknown_caller("The conversation was handed over")]
-    open_requests = [r["request"] for no, r in enumerate(memory.requests) if no not in memory.settled]
-    if "out_of_scope" not in open_requests:
+    if all(request["request"] != "out_of_scope" for request in _open(memory)):
         found.append(breach("hand_over_out_of_scope", "Nothing that was asked for is out of scope."))
     return found
 
@@ -163,7 +163,27 @@ def _refuse(memory: Memory, act: Refuse) -> list[Fact]:
     return [breach("refuse_by_rule", why)]
 
 
+def _open(memory: Memory) -> list[reading.Request]:
+    """The requests that are voiced and not settled, as far as was shown."""
+    return [request for no, request in enumerate(memory.requests) if no not in memory.settled]
+
+
+def _propose(memory: Memory, act: Propose) -> list[Fact]:
+    wanted = str(act.action.__struct_config__.tag)
+    if any(request["request"] == wanted for request in _open(memory)):
+        return []
+    return [breach("serve_the_request", f"The customer has no open request for {wanted}.")]
+
+
 def _inform(memory: Memory, act: Inform) -> list[Fact]:
+    asked = {request["question"] for request in _open(memory) if "question" in request}
+    if any(claim.field not in asked for claim in act.claims):
+        why = "The customer has not asked for this." if asked else "There is no open question."
+        return [breach("serve_the_request", why), *_claims(memory, act)]
+    return _claims(memory, act)
+
+
+def _claims(memory: Memory, act: Inform) -> list[Fact]:
     return [found for claim in act.claims for found in _claim(memory, claim.about, claim.field, claim.value)]
 
 
@@ -185,6 +205,7 @@ CHECKS: dict[type[Action], Callable[[Memory, Any], list[Fact]]] = {
     GetOrder: _read_order,
     HandOver: _hand_over,
     Inform: _inform,
+    Propose: _propose,
     Refuse: _refuse,
     **dict.fromkeys(WRITES, _write),
 }

@@ -40,6 +40,7 @@ FLOORS = {
     ),
     "read-only": (0.45, 0.45, "the expert on all that changes nothing: questions, refusals, what is out of scope"),
     "never-writes": (0.45, 0.45, "the expert but for the changes: a yes is no change"),
+    "never-authenticates": (1.0, 0.5, "the expert, not knowing who calls: reading costs a quarter, a change another"),
     "never-asks": (1.0, 0.75, "the expert but for the asking: each change that was not agreed to costs a quarter"),
 }
 
@@ -315,5 +316,5 @@ class CustomerServiceEnv(ConversationEnv):
     def _build(self, name: str) -> Any:
         return self._shop.build(name) if self._shop else scenes.build(name)
 
-    def _cycle(self, difficulty: str) -> tuple[str, ...]:
-        return self._shop.cycle(difficulty) if self._shop else super()._cycle(difficulty)
+    def _cycle(self, split: str, difficulty: str) -> tuple[str, ...]:
+        return self._shop.cycle(difficulty, split == "test") if self._shop else super()._cycle(split, difficulty)

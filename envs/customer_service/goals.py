@@ -8,7 +8,6 @@ import msgspec
 
 from .actions import Claim, RequestKind, Rule, Write
 
-
 Talk = Literal["plain", "curt", "talkative"]
 
 

@@ -19,6 +19,8 @@ from .plots import plotted_from, plotted_over
 from .requests import turns
 from .store import BadStore, Base, Refused, Store
 
+TRIES = 8
+"""How many draws a scene over a user's own store has to find room in it."""
 LIMITS = {"easy": 16, "normal": 32, "hard": 60}
 """The turns that a scene has."""
 
@@ -113,17 +115,20 @@ class Shop:
         encoded = msgspec.json.encode(Store(self.base).to_dict(), order="deterministic")
         self.suffix = f"@{hashlib.blake2b(encoded, digest_size=4).hexdigest()}"
         self.people = people_of(self.base)
+        self._feasible: dict[tuple[str, bool], dict[str, Plot]] = {}
 
-    @functools.cached_property
-    def feasible(self) -> frozenset[str]:
-        """The scene kinds that this store has room for."""
-        kinds = {kind for shares in SHARES.values() for kind in shares}
-        probe = f"CustomerService-v0/train/normal/000000{self.suffix}"
-        return frozenset(kind for kind in kinds if plotted_over(self.base, probe, kind, False, "normal"))
+    def feasible(self, difficulty: str, test: bool) -> dict[str, Plot]:
+        """The scene kinds that this store has room for, each with a plot that shows it."""
+        found = self._feasible.get((difficulty, test))
+        if found is None:
+            names = [f"probe {turn}{self.suffix}" for turn in range(TRIES)]
+            plots = {kind: self._plot(names, kind, test, difficulty) for kind in SHARES[difficulty]}
+            found = self._feasible[difficulty, test] = {kind: plot for kind, plot in plots.items() if plot is not None}
+        return found
 
-    def cycle(self, difficulty: str) -> tuple[str, ...]:
+    def cycle(self, difficulty: str, test: bool) -> tuple[str, ...]:
         """The kinds of a difficulty that can be had here, in the same shares."""
-        kept = tuple(kind for kind in CYCLES[difficulty] if kind in self.feasible)
+        kept = tuple(kind for kind in CYCLES[difficulty] if kind in self.feasible(difficulty, test))
         if not kept:
             raise BadStore(("/orders: no scene can be made over this store; give it customers with orders.",))
         return kept
@@ -131,13 +136,17 @@ class Shop:
     def build(self, name: str) -> Scene:
         """The scene of a name over this store."""
         parts = SceneName.parse(name)
-        cycle = self.cycle(parts.difficulty)
-        kind = cycle[parts.number % len(cycle)]
         test = parts.split == "test"
-        plot = plotted_over(self.base, name, kind, test, parts.difficulty)
-        if plot is None:
-            raise BadScene(f"Scene {name!r} of kind {kind!r} cannot be had over this store: take another index.")
+        cycle = self.cycle(parts.difficulty, test)
+        kind = cycle[parts.number % len(cycle)]
+        names = [name, *(f"{name} again {turn}" for turn in range(1, TRIES))]
+        # Where what is drawn finds no room in a small store, the plot that showed the kind to be possible serves again.
+        plot = self._plot(names, kind, test, parts.difficulty) or self.feasible(parts.difficulty, test)[kind]
         return Scene(name, kind, parts.difficulty, test, self.base, plot, self.people)
+
+    def _plot(self, names: list[str], kind: str, test: bool, difficulty: str) -> Plot | None:
+        plots = (plotted_over(self.base, name, kind, test, difficulty) for name in names)
+        return next((plot for plot in plots if plot is not None), None)
 
 
 class SceneFile(Plot, frozen=True, kw_only=True):

@@ -22,6 +22,15 @@ SAMPLES = 3_000
 """Valid actions that are drawn beforehand; they are played as drawn, mutated, and as text."""
 SCENES = 600
 """Different scenes of each split and difficulty."""
+
+
+class NotJson:
+    """A thing that is no JSON, and looks the same each time."""
+
+    def __repr__(self) -> str:
+        return "<not JSON>"
+
+
 TEXTS = (
     "", " ", "null", "[]", "{}", "0", '"close"', '{"type":', '{"type":"close"} {"type":"close"}', "```json\n{}\n```",
     '<think>so</think>{"type":"close"}', "<think>", '{"type":"close","type":"ask"}', '{"type":"\\ud800"}', "\ud800",
@@ -29,7 +38,7 @@ TEXTS = (
 )  # fmt: skip
 THINGS: tuple[Any, ...] = (
     None, 0, -1, 1.5, float("nan"), float("inf"), 10**400, True, "", "O1", "\ud800", [], {}, [[]], {"": 0}, {1: 2}, (),
-    b"x", object(), {"type": "close", "x": set()}, "x" * 1000,
+    b"x", NotJson(), {"type": "close", "x": set()}, "x" * 1000,
 )  # fmt: skip
 BRANCHES = 4
 """Conversations that are tried from one opening."""

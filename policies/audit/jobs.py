@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -10,7 +11,7 @@ from ...rewards.terms import Reward
 from .. import registry
 from ..rollout import Episode, rollout
 from . import episodes, fuzz, whole, words
-from .base import Case, Check, Outcome, Stratum, Subject, guarded
+from .base import BUGS, Case, Check, Finding, Outcome, Stratum, Subject, guarded
 
 DEEP: dict[str, Check] = {
     "writes": episodes.writes,
@@ -131,18 +132,21 @@ def _scenes(job: Job, done: Yield) -> None:
     env = job.subject.env(job.stratum)
     # Turns are shared between like environments, but not with one that has a reward of its own.
     twin = job.subject.env(job.stratum, reward=Reward())
-    expert = registry.make("expert", kind)
     others = [name for name in kind.parts.floors if name in registry.own(kind)]
     for number, scene in enumerate(job.subject.scenes(env, job.start, job.stop), job.start):
-        case = Case(twin, scene, rollout(expert, env, scene), "expert")
-        if "expert" in done.outcomes:
-            done.outcomes["expert"].add(1, guarded(episodes.expert, case))
-        if number < job.size.deep:
-            done.sample.append(case.episode)
-            _put(case, DEEP | ANY, done)
-            if others:
-                other = registry.make(others[number % len(others)], kind)
-                _put(Case(twin, scene, rollout(other, env, scene), others[number % len(others)]), ANY, done)
+        deep = number < job.size.deep
+        agents = ["expert", *([others[number % len(others)]] if deep and others else [])]
+        for agent in agents:
+            try:
+                case = Case(twin, scene, rollout(registry.make(agent, kind), env, scene), agent)
+            except BUGS:
+                what = f"{agent} cannot play: {traceback.format_exc(limit=-3)}"
+                next(iter(done.outcomes.values())).add(1, [Finding(str(scene), 0, what, [])])
+                continue
+            checks = DEEP | ANY if agent == "expert" else ANY
+            _put(case, {**({"expert": episodes.expert} if agent == "expert" else {}), **(checks if deep else {})}, done)
+            if deep and agent == "expert":
+                done.sample.append(case.episode)
 
 
 def _put(case: Case, checks: dict[str, Check], done: Yield) -> None:

@@ -60,7 +60,7 @@ def _cell(score: Score, report: Report) -> str:
 
 
 def _pair(success: float, mean: float) -> str:
-    return f"{success:6.1%} {mean:+.2f}"
+    return f"{success:6.1%} {round(mean, 2) + 0.0:+.2f}"
 
 
 def panel(outcome: Outcome, finding: Finding) -> Panel:

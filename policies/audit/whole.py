@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from ...envs.scenes import DIFFICULTIES, SPLITS
@@ -64,7 +65,7 @@ def _too_high(score: Score, most: float, best: float, why: str) -> Finding:
 def process(subject: Subject, played: list[tuple[Any, list[str]]]) -> Iterator[Finding]:
     """The same scenes and actions give the same bytes in another process, under another hash seed."""
     kind = subject.kind
-    arguments = {key: str(value) for key, value in subject.arguments.items()}
+    arguments = {key: str(value) if isinstance(value, Path) else value for key, value in subject.arguments.items()}
     job = {
         "kind": [kind.__module__, kind.__qualname__],
         "arguments": arguments,

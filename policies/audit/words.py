@@ -93,16 +93,34 @@ def told(case: Case) -> Iterator[tuple[str, list[dict[str, Any]]]]:
 
 def leaks(case: Case) -> Iterator[Finding]:
     """No message tells a value of the scene that no fact has carried yet."""
-    hidden = secrets(case.data())
     known: set[str] = set()
+    strange: list[tuple[int, str]] = []
     spoken = [message["content"] for message in case.episode.messages if message["role"] == "assistant"]
     for turn, (message, facts) in enumerate(told(case)):
         # What the agent wrote may come back to it in a refusal.
         for text in [*spoken[max(turn - 1, 0) : turn], *map(visible, facts)]:
             known.update(WORD.findall(text))
-        for word in WORD.findall(message):
-            if word in hidden and word not in known:
-                yield case.finding(turn, f"the message tells {word!r}, and no fact has carried it")
+        strange += [(turn, word) for word in hard_words(message) if word not in known]
+    # The data of a large store take a while, and few conversations need the look.
+    hidden = secrets(case.data()) if strange else set()
+    for turn, word in strange:
+        if word in hidden:
+            yield case.finding(turn, f"the message tells {word!r}, and no fact has carried it")
+
+
+def hard_words(message: str) -> Iterator[str]:
+    """The words of a message that could be a value: with a digit, an @, or a capital within a sentence."""
+    for found in WORD.finditer(message):
+        word = found.group()
+        plain = word.isalpha() and begins(message, found.start())
+        if is_hard(word) and not plain and not word.startswith("I'") and word != "I":
+            yield word
+
+
+def begins(text: str, place: int) -> bool:
+    """Whether a sentence begins there, so that any word would have a capital."""
+    before = text[:place].rstrip()
+    return not before or before[-1] in ".!?:\n"
 
 
 def visible(fact: dict[str, Any]) -> str:
