@@ -47,7 +47,8 @@ def paired(first: int, second: int, sizes: tuple[int, int], test: bool, easy: bo
     """Two draws as a pair of indices that the other split never draws.
 
     On easy both splits use every index, in different pairs (the sum is even in train, odd in test), so that test
-    recombines what train has shown; else the indices themselves are disjoint (even in train, odd in test). Sizes are even.
+    recombines what train has shown; else the indices themselves are disjoint (even in train, odd in test).
+    Sizes are even.
     """
     other = int(test)
     if easy:
