@@ -5,8 +5,6 @@ A line of the engine's begins with a bracket, so that no reader takes it for the
 
 from __future__ import annotations
 
-import functools
-
 from .memory import Fact
 
 ENDS = {
@@ -32,7 +30,6 @@ def note(fact: Fact) -> str:
     return line
 
 
-@functools.lru_cache(maxsize=20_000)
 def sentence(head: str, tail: str) -> str:
     """Two parts of a phrase as one sentence."""
     text = f"{head} {tail}" if head else tail

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
+import msgspec
 import pytest
 
 import stateset_gym  # noqa: F401
@@ -20,7 +21,7 @@ DESK = registry.kind_of("StateSet/CustomerService-v0")
 def wrong(kind: Any, *checks: str, size: Size = SMALL, **more: Any) -> dict[str, list[str]]:
     """Check -> what it finds wrong."""
     outcomes = audit(kind, size, checks or None, jobs=1, **more).outcomes
-    assert all(outcome.examined for outcome in outcomes.values())
+    assert all(outcome.examined for name, outcome in outcomes.items() if name in checks)
     return {name: [found.what for found in outcome.findings] for name, outcome in outcomes.items() if outcome.wrong}
 
 
@@ -162,6 +163,18 @@ def marks(store: dict[str, Any]) -> set[str]:
 def test_a_store_of_ones_own_is_audited() -> None:
     checks = ("expert", "writes", "ends", "lacks", "leaks", "prefixes", "snapshots", "returns")
     assert wrong(DESK, *checks, size=SMALL._replace(deep=12), arguments={"store": a_shop()}) == {}
+
+
+def test_a_scene_of_ones_own_is_audited() -> None:
+    env = DESK(difficulty="hard")
+    scene = env.pool[19]
+    env.reset(options={"scene": scene})
+    data = env.snapshot().turn.scene
+    own = {**msgspec.to_builtins(data.plot), "store": Store(data.base).to_dict()}
+    outcomes = audit(DESK, SMALL, own=own, jobs=1).outcomes
+    assert {name for name, outcome in outcomes.items() if outcome.wrong} == set()
+    assert {"expert", "ends", "process", "fuzz"} <= {name for name, outcome in outcomes.items() if outcome.examined}
+    assert "floors" not in outcomes
 
 
 def test_documented_keys_are_those_of_the_first_table() -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Callable, ItemsView, Iterator, KeysView, Sequence, ValuesView
+from collections.abc import Callable, ItemsView, Iterator, KeysView, ValuesView
 from typing import Any, NamedTuple, TypeVar
 
 from ..chance import below, block, paired
@@ -66,28 +66,28 @@ class Stock(NamedTuple):
 class Shelf(dict[str, T]):
     """Records by id, each made when it is first looked at."""
 
-    __slots__ = ("_make", "_places")
+    __slots__ = ("_ids", "_make")
 
-    def __init__(self, ids: Sequence[str], make: Callable[[int], T]) -> None:
-        super().__init__()
-        self._places = {name: place for place, name in enumerate(ids)}
-        self._make = make
+    def __init__(self, ids: tuple[str, ...], make: Callable[[int], T]) -> None:
+        self._ids, self._make = ids, make
 
     def __missing__(self, name: str) -> T:
-        made = self[name] = self._make(self._places[name])
+        if name not in self._ids:
+            raise KeyError(name)
+        made = self[name] = self._make(self._ids.index(name))
         return made
 
     def get(self, name: str, default: Any = None) -> Any:
-        return self[name] if name in self._places else default
+        return self[name] if name in self._ids else default
 
     def __contains__(self, name: object) -> bool:
-        return name in self._places
+        return name in self._ids
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._places)
+        return iter(self._ids)
 
     def __len__(self) -> int:
-        return len(self._places)
+        return len(self._ids)
 
     def __eq__(self, other: object) -> bool:
         return dict(self) == other
@@ -95,13 +95,13 @@ class Shelf(dict[str, T]):
     __hash__ = None
 
     def keys(self) -> KeysView[str]:  # type: ignore[override]
-        return self._places.keys()
+        return dict.fromkeys(self._ids).keys()
 
     def values(self) -> ValuesView[T]:  # type: ignore[override]
-        return {name: self[name] for name in self._places}.values()
+        return {name: self[name] for name in self._ids}.values()
 
     def items(self) -> ItemsView[str, T]:  # type: ignore[override]
-        return {name: self[name] for name in self._places}.items()
+        return {name: self[name] for name in self._ids}.items()
 
 
 @functools.cache
@@ -112,7 +112,7 @@ def _ids(prefix: str, low: int, span: int) -> tuple[str, ...]:
 
 def numbered(prefix: str, draw: int, count: int, level: Level) -> tuple[str, ...]:
     """Different ids: a run from a drawn start."""
-    start = below(draw, level.span)
+    start = draw * level.span >> 16
     return _ids(prefix, level.low, level.span)[start : start + count]
 
 
@@ -229,10 +229,8 @@ def stocked(name: str, test: bool, level: Level, needs: list[Need], balance: int
 
     base = Base(products, customers, Shelf(order_ids, order))
     base.__dict__["named_once"] = product_ids
-    base.__dict__["orders_of"] = {name: [] for name in customer_ids} | {
-        caller: list(order_ids[:mine]),
-        other: [order_ids[mine]],
-    }
+    strangers: dict[str, tuple[str, ...]] = dict.fromkeys(customer_ids[2:], ())
+    base.__dict__["orders_of"] = {caller: order_ids[:mine], other: order_ids[mine:], **strangers}
     free = iter(order_ids[skip:])
     return Stock(base, caller, [order_ids[mine] if need.foreign else next(free) for need in needs])
 

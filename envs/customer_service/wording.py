@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
 from ..actions import ActionSet
-from ..chance import block, paired, permille
+from ..chance import block, permille
 from ..memory import Fact
 from ..wording import sentence
 from .actions import ACTIONS
@@ -15,7 +16,7 @@ from .customer import NUMBERS
 from .phrases import HEADS, TAILS
 from .scenes import Scene
 
-EASY = (4, 4)
+EASY = 4
 """How many heads and tails of each list the easy scenes know."""
 MONEY = {
     "original": "original payment method",
@@ -36,6 +37,22 @@ SPOKEN = ("reason", "question")
 """The fields whose value is a phrase of its own."""
 
 
+@functools.cache
+def sentences(group: str, key: str, test: bool, easy: bool, curt: bool) -> tuple[tuple[str, str, str], ...]:
+    """The sentences of a split that begin with a head of the group and go on with a tail of the key.
+
+    On easy both splits know the first few heads and tails, in different pairs; else the heads and tails are disjoint.
+    """
+    heads, tails = HEADS[group], TAILS[key]
+    if easy:
+        pairs = [(i, j) for i in range(EASY) for j in range(EASY) if (i + j) % 2 == test]
+    else:
+        pairs = [(i, j) for i in range(int(test), len(heads), 2) for j in range(int(test), len(tails), 2)]
+    if curt:
+        return tuple((sentence("", tails[j]), "", tails[j]) for j in dict.fromkeys(j for _, j in pairs))
+    return tuple((sentence(heads[i], tails[j]), heads[i], tails[j]) for i, j in pairs)
+
+
 class Speaker:
     """One utterance in the making: its draws, its sentences."""
 
@@ -51,23 +68,19 @@ class Speaker:
 
     def say(self, group: str, key: str, value: str | None = None) -> str:
         """Add a sentence: a head of the group, a tail of the key with the value in it; back come the tail's words."""
-        heads, tails = HEADS[group], TAILS[key]
         place = self._place
         self._place = place + 2
-        one, two = self._draws[place & 31], self._draws[place + 1 & 31]
-        sizes = EASY if self._easy else (len(heads), len(tails))
-        first, second = paired(one, two, sizes, self._test, self._easy)
-        head = "" if self._curt and group != "request" else heads[first]
-        tail = tails[second]
-        if self._typos and permille((one ^ (two << 3)) & 0xFFFF, self._typos):
-            tail = misspelt(tail, two)
-        text = sentence(head, tail)
-        if value is not None:
-            text = text.replace("{value}", value)
-            self.sentences.append(text if head else text[0].upper() + text[1:])
-            return value
-        self.sentences.append(text)
-        return tail if head else text[: len(tail)]
+        choice = sentences(group, key, self._test, self._easy, self._curt and group != "request")
+        text, head, tail = choice[self._draws[place & 31] * len(choice) >> 16]
+        if self._typos and permille(self._draws[place + 1 & 31], self._typos):
+            tail = misspelt(tail, self._draws[place + 1 & 31])
+            text = sentence(head, tail)
+        if value is None:
+            self.sentences.append(text)
+            return tail if head else text[: len(tail)]
+        text = text.replace("{value}", value)
+        self.sentences.append(text if head else text[0].upper() + text[1:])
+        return value
 
 
 def misspelt(text: str, draw: int) -> str:

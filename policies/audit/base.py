@@ -116,7 +116,7 @@ class Subject:
     def scenes(self, env: ConversationEnv, start: int, stop: int) -> list[Any]:
         """Scenes from all over the pool."""
         if self.own is not None:
-            return [dict(self.own)] if start == 0 else []
+            return [dict(self.own)] if start == 0 < stop else []
         size = len(env.pool)
         return [env.pool[number * STRIDE % size] for number in range(start, min(stop, size))]
 

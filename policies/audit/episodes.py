@@ -100,9 +100,7 @@ def is_read(action: Action | type[Action]) -> bool:
 def ends(case: Case) -> Iterator[Finding]:
     """Accepted ends are where the customer's own goals lead, and only what they lead to is paid."""
     scene, parts = case.data(), case.env.parts
-    plot = getattr(scene, "plot", None)
-    if plot is None:
-        return
+    plot = scene.plot
     reached = set()
     for way in plot.accepted_ends or (tuple(_wanted(plot)),):
         state = parts.start(scene)
@@ -123,9 +121,7 @@ def ends(case: Case) -> Iterator[Finding]:
 def order(case: Case) -> Iterator[Finding]:
     """Independent writes may come in any order."""
     scene, parts = case.data(), case.env.parts
-    plot = getattr(scene, "plot", None)
-    if plot is None or plot.accepted_ends:
-        return
+    plot = scene.plot
     wanted = _wanted(plot)
     for turned in itertools.islice(itertools.permutations(wanted), 1, MANY):
         # All is voiced and agreed to, and only the writes are left.
@@ -136,6 +132,22 @@ def order(case: Case) -> Iterator[Finding]:
         refused = [fact["why"] for write in turned for fact in enact(parts, state, write) if fact["kind"] == "refused"]
         if parts.goal(state) < 1:
             yield case.finding(0, f"the goal is lost by the order {turned!r} {refused}")
+
+
+def has_reads(case: Case) -> bool:
+    """Whether there is anything to read."""
+    return any(map(is_read, case.env.parts.actions.types))
+
+
+def has_goals(case: Case) -> bool:
+    """Whether the scene says what its customer wants."""
+    return hasattr(case.data(), "plot")
+
+
+def has_several(case: Case) -> bool:
+    """Whether the customer wants several changes, and in no way that they laid down."""
+    plot = getattr(case.data(), "plot", None)
+    return plot is not None and not plot.accepted_ends and len(_wanted(plot)) > 1
 
 
 def _wanted(plot: Any) -> dict[Action, int]:

@@ -22,6 +22,12 @@ DEEP: dict[str, Check] = {
     "ended": episodes.ended,
 }
 """Checks that start from the expert's conversation."""
+NEEDS: dict[str, Callable[[Case], bool]] = {
+    "reads": episodes.has_reads,
+    "order": episodes.has_several,
+    "ends": episodes.has_goals,
+}
+"""What a conversation must have to be put to a check."""
 ANY: dict[str, Check] = {
     "returns": episodes.returns,
     "prefixes": words.prefixes,
@@ -39,6 +45,8 @@ WHOLE: dict[str, Callable[..., Any]] = {
 }
 """Checks of the environment as a whole."""
 CHECKS: dict[str, Callable[..., Any]] = {"expert": episodes.expert, **DEEP, **ANY, **WHOLE}
+OF_POOL = ("floors", "openings", "splits")
+"""Checks that a single scene cannot be put to."""
 PART = 50_000
 """Fuzzed actions of one piece of work; no less, so that a seed and a count always mean the same actions."""
 
@@ -141,7 +149,8 @@ def _scenes(job: Job, done: Yield) -> None:
                 case = Case(twin, scene, rollout(registry.make(agent, kind), env, scene), agent)
             except BUGS:
                 what = f"{agent} cannot play: {traceback.format_exc(limit=-3)}"
-                next(iter(done.outcomes.values())).add(1, [Finding(str(scene), 0, what, [])])
+                for outcome in [*done.outcomes.values()][:1]:
+                    outcome.add(1, [Finding(str(scene), 0, what, [])])
                 continue
             checks = DEEP | ANY if agent == "expert" else ANY
             _put(case, {**({"expert": episodes.expert} if agent == "expert" else {}), **(checks if deep else {})}, done)
@@ -151,7 +160,7 @@ def _scenes(job: Job, done: Yield) -> None:
 
 def _put(case: Case, checks: dict[str, Check], done: Yield) -> None:
     for name, check in checks.items():
-        if name in done.outcomes:
+        if name in done.outcomes and (name not in NEEDS or NEEDS[name](case)):
             done.outcomes[name].add(1, guarded(check, case))
 
 
@@ -186,5 +195,9 @@ def process(report: dict[str, Outcome], subject: Subject, sample: list[Episode],
     """Play a part of the sample again, in another process."""
     encode = subject.kind.parts.actions.encode
     chosen = sorted(sample, key=lambda episode: episode.scene)[:: max(len(sample) // most, 1)]
-    played = [(episode.scene, [encode(action) for action in episode.actions]) for episode in chosen]
+    own = subject.own
+    played = [
+        (episode.scene if own is None else dict(own), [encode(action) for action in episode.actions])
+        for episode in chosen
+    ]
     report["process"].add(len(played), whole.process(subject, played))

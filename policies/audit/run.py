@@ -12,7 +12,7 @@ from typing import Any
 from ..base import Kind
 from ..rollout import Episode
 from .base import Outcome, Subject
-from .jobs import CHECKS, WHOLE, Job, Size, Yield, fresh, jobs_of, process, work
+from .jobs import CHECKS, OF_POOL, Job, Size, Yield, fresh, jobs_of, process, work
 from .whole import Score
 
 Tick = Callable[[str, int, int], None]
@@ -51,7 +51,7 @@ def audit(
 ) -> Report:
     """Put an environment to the checks that are named, or to all; a scene of one's own, to those of a conversation."""
     subject = Subject(kind, arguments or {}, own)
-    wanted = tuple(name for name in checks or CHECKS if own is None or name not in WHOLE)
+    wanted = tuple(name for name in checks or CHECKS if own is None or name not in OF_POOL)
     report = Report(kind.parts.name, kind.parts.floors, {name: fresh(name) for name in wanted})
     sample: list[Episode] = []
     pieces = list(jobs_of(subject, size, wanted, seed))

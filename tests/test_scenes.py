@@ -1,0 +1,603 @@
+"""The scenes of CustomerService: their kinds, their splits, scenes of one's own, and scenes over a store of one's own."""
+
+from __future__ import annotations
+
+import copy
+import functools
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import pytest
+
+from stateset_gym.envs.customer_service.actions import GetCustomer, GetOrder, GetProduct, ListProducts
+from stateset_gym.envs.customer_service.phrases import HEADS, TAILS
+from stateset_gym.envs.customer_service.scenes import build
+from stateset_gym.envs.customer_service.store import BadStore, Base, Store
+from stateset_gym.envs.errors import BadArgument, BadScene
+from stateset_gym.policies.registry import make as policy
+from stateset_gym.policies.rollout import Episode, rollout
+
+DESK = "StateSet/CustomerService-v0"
+EXAMPLE = Path(__file__).parents[1] / "examples" / "shop.json"
+SHOP: dict[str, Any] = json.loads(EXAMPLE.read_text())
+SPLITS = ("train", "test")
+DIFFICULTIES = ("easy", "normal", "hard")
+PLAYED = 240
+"""How many scenes of each split and difficulty are looked at here; the audit looks at all."""
+RULES = {"not_your_order", "not_pending", "not_delivered", "unavailable", "gift_card_too_small", "refund_method"}
+SHARES = {
+    "easy": "order_question 2, product_question 3, cancel_order 4, change_items 3, change_address 2, change_payment 1, "
+    "change_profile_address 1, return_items 3, exchange_items 2, not_your_order 1, not_pending 1, not_delivered 1",
+    "normal": "order_question 1, product_question 1, cancel_order 2, change_items 3, change_address 2, change_payment 1, "
+    "change_profile_address 1, return_items 2, exchange_items 2, several 2, not_your_order 1, not_pending 1, "
+    "not_delivered 1, unavailable 1, gift_card_too_small 1, refund_method 1, out_of_scope 1",
+    "hard": "order_question 1, product_question 1, cancel_order 1, change_items 2, change_address 1, change_payment 1, "
+    "change_profile_address 1, return_items 1, exchange_items 2, several 6, not_your_order 1, not_pending 1, "
+    "not_delivered 1, unavailable 1, gift_card_too_small 1, refund_method 1, out_of_scope 1",
+}
+
+
+def named(split: str, difficulty: str, index: int, suffix: str = "") -> str:
+    return f"CustomerService-v0/{split}/{difficulty}/{index:06d}{suffix}"
+
+
+@functools.cache
+def episodes(split: str, difficulty: str) -> tuple[Episode, ...]:
+    """The expert's conversations."""
+    env, agent = gym.make(DESK), policy("expert", DESK)
+    return tuple(rollout(agent, env, named(split, difficulty, index)) for index in range(PLAYED))
+
+
+@functools.cache
+def talks(split: str, difficulty: str) -> tuple[str, ...]:
+    """What customers say to the expert, and to somebody who asks for everything."""
+    fields = ["request", "question", "email", "name", "postcode", "order_id", "product", "options", "reason", "payment_method", "address"]
+    acts = [{"type": "ask", "field": field} for field in fields]
+    acts += [{"type": "refuse", "request": "out_of_scope", "rule": "unavailable"}, {"type": "inform", "claims": []}]
+    said = [m["content"] for e in episodes(split, difficulty) for m in e.messages if m["role"] == "user"]
+    env = gym.make(DESK)
+    for index in range(PLAYED):
+        observation, info = env.reset(options={"scene": named(split, difficulty, index)})
+        for act in acts[index % len(acts) :] + acts:
+            if not info["outcome"]:
+                observation, *_, info = env.step(act)
+        said += [m["content"] for m in observation["messages"] if m["role"] == "user"]
+    return tuple(line for text in said for line in text.split("\n") if not line.startswith("["))
+
+
+def sentences(split: str, difficulty: str) -> set[str]:
+    return {each for text in talks(split, difficulty) for each in re.split(r"(?<=[.!?]) ", text)}
+
+
+def entities(split: str, difficulty: str) -> dict[str, set[Any]]:
+    """The people, places and goods of scenes."""
+    found: dict[str, set[Any]] = {key: set() for key in ("name", "email", "place", "product")}
+    for index in range(PLAYED):
+        store = build(named(split, difficulty, index)).base
+        found["product"] |= {product.name for product in store.products.values()}
+        for customer in store.customers.values():
+            found["name"].add((customer.first_name, customer.last_name))
+            found["email"].add(customer.email)
+        addresses = [c.address for c in store.customers.values()] + [o.address for o in store.orders.values()]
+        found["place"] |= {(re.sub(r"^\d+ ", "", address.street), address.city) for address in addresses}
+    return found
+
+
+# Kinds
+
+
+@pytest.mark.parametrize("difficulty", DIFFICULTIES)
+@pytest.mark.parametrize("split", SPLITS)
+def test_every_stretch_of_scenes_holds_the_kinds_in_their_shares(split: str, difficulty: str) -> None:
+    kinds = [episode.kind for episode in episodes(split, difficulty)]
+    shares = {name: int(share) for name, share in (each.split() for each in SHARES[difficulty].split(", "))}
+    assert sum(shares.values()) == 24
+    for start in range(0, PLAYED - 24, 7):
+        assert Counter(kinds[start : start + 24]) == shares
+
+
+@pytest.mark.parametrize("difficulty", DIFFICULTIES)
+@pytest.mark.parametrize("split", SPLITS)
+def test_the_expert_is_flawless(split: str, difficulty: str) -> None:
+    for episode in episodes(split, difficulty):
+        assert (episode.total, episode.success, episode.refused, episode.malformed) == (1.0, True, 0, 0), episode.scene
+        assert episode.turns <= episode.par
+
+
+@pytest.mark.parametrize("difficulty", DIFFICULTIES)
+@pytest.mark.parametrize("split", SPLITS)
+def test_a_scene_is_of_its_kind(split: str, difficulty: str) -> None:
+    for episode in episodes(split, difficulty):
+        said = [fact for facts in episode.facts for fact in facts if fact["kind"] == "said"]
+        wanted = list(dict.fromkeys(f["value"] for f in said if f.get("field") == "request"))
+        refusals = [action.rule for action in episode.actions if action.__struct_config__.tag == "refuse"]
+        if episode.kind in RULES:
+            assert set(refusals) == {episode.kind}
+        elif episode.kind == "several":
+            assert len(wanted) >= 2
+            assert {"act": "tell", "field": "announce"}.items() <= said[0].items()
+        else:
+            assert wanted == [episode.kind]
+            assert not refusals
+        assert (episode.outcome == "handed_over") == ("out_of_scope" in wanted)
+
+
+@pytest.mark.parametrize("difficulty", DIFFICULTIES)
+def test_hard_customers_have_their_ways(difficulty: str) -> None:
+    acts = Counter(f["act"] for e in episodes("train", difficulty) for facts in e.facts for f in facts if "act" in f)
+    ways = {"cannot_tell", "change", "push_back", "drift"}
+    assert ways <= set(acts) if difficulty != "easy" else not ways & set(acts)
+    tempers = [build(named("train", difficulty, index)).plot.temper for index in range(PLAYED)]
+    talk = {temper.talk for temper in tempers}
+    assert talk == ({"plain"} if difficulty == "easy" else {"plain", "curt", "talkative"})
+    assert any(temper.typos for temper in tempers) == (difficulty != "easy")
+    mistakes = [build(named("train", difficulty, index)).plot for index in range(PLAYED)]
+    wrong = [plot for plot in mistakes if plot.person.mistakes or any(r.knows.mistakes for r in plot.requests)]
+    assert bool(wrong) == (difficulty != "easy")
+
+
+# Easy
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_easy_conversations_are_short(split: str) -> None:
+    assert {episode.turns for episode in episodes(split, "easy")} == {4, 5, 6, 7}
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_easy_results_have_40_words_at_most(split: str) -> None:
+    results = [
+        (len(fact["words"][0].split()), fact["words"][0])
+        for episode in episodes(split, "easy")
+        for facts in episode.facts
+        for fact in facts
+        if fact["kind"] == "result"
+    ]
+    assert max(results) <= (40, "~")
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_whatever_is_read_on_easy_has_40_words_at_most(split: str) -> None:
+    env = gym.make(DESK)
+    for index in range(48):
+        scene = build(named(split, "easy", index))
+        env.reset(options={"scene": scene.name})
+        reads = [GetOrder(each) for each in scene.base.orders] + [GetCustomer(each) for each in scene.base.customers]
+        for act in (*reads, *map(GetProduct, scene.base.products), ListProducts()):
+            *_, info = env.step(act)
+            (result,) = (fact for fact in info["facts"] if fact["kind"] == "result")
+            assert len(result["words"][0].split()) <= 40, result["words"]
+            if info["outcome"]:
+                break
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_easy_ids_are_short(split: str) -> None:
+    for index in range(PLAYED):
+        base = build(named(split, "easy", index)).base
+        methods = [method for customer in base.customers.values() for method in customer.payment_methods]
+        items = [item for product in base.products.values() for item in product.variants]
+        for each in (*base.products, *base.customers, *base.orders, *methods, *items):
+            assert re.fullmatch(r"[PCOMI]\d\d", each)
+
+
+# Splits
+
+
+def test_on_easy_test_recombines_what_train_has_shown() -> None:
+    train, test = sentences("train", "easy"), sentences("test", "easy")
+    assert len(test) > 500
+    assert not train & test
+    before, after = entities("train", "easy"), entities("test", "easy")
+    for key in before:
+        assert not before[key] & after[key], key
+
+
+def test_on_easy_every_word_of_test_was_seen_in_train() -> None:
+    def words(split: str) -> set[str]:
+        texts = [m["content"] for episode in episodes(split, "easy") for m in episode.messages]
+        return set(re.findall(r"[a-z]+", " ".join((*texts, *talks(split, "easy"))).casefold()))
+
+    assert not words("test") - words("train")
+
+
+@pytest.mark.parametrize("difficulty", ["normal", "hard"])
+def test_beyond_easy_names_and_products_are_disjoint(difficulty: str) -> None:
+    train, test = entities("train", difficulty), entities("test", difficulty)
+    for part in (0, 1):
+        for key in ("name", "place"):
+            assert not {each[part] for each in train[key]} & {each[part] for each in test[key]}, key
+    styles = [{name.rsplit(" ", 1)[0] for name in each["product"]} for each in (train, test)]
+    nouns = [{name.rsplit(" ", 1)[1] for name in each["product"]} for each in (train, test)]
+    assert not styles[0] & styles[1]
+    assert not nouns[0] & nouns[1]
+    assert not train["email"] & test["email"]
+
+
+@pytest.mark.parametrize("difficulty", ["normal", "hard"])
+@pytest.mark.parametrize(("split", "parity"), [("train", 0), ("test", 1)])
+def test_beyond_easy_phrases_are_disjoint(difficulty: str, split: str, parity: int) -> None:
+    heads, tails = phrases(parity), phrases(1 - parity)
+    read = [(each, *parsed(each)) for each in sentences(split, difficulty)]
+    known = [(each, head, tail) for each, head, tail in read if tail]
+    assert len(known) > 0.75 * len(read), "the others are those with a typing error"
+    for each, head, tail in known:
+        assert head in heads["head"] or (head == "" and build), each
+        assert tail in heads["tail"], each
+        assert tail not in tails["tail"], each
+        assert head == "" or head not in tails["head"], each
+
+
+def phrases(parity: int) -> dict[str, set[str]]:
+    """The heads and tails at even or at odd places."""
+    tables = {"head": HEADS, "tail": TAILS}
+    return {sort: {text for texts in tables[sort].values() for text in texts[parity::2]} for sort in tables}
+
+
+ALL_HEADS = sorted({head for heads in HEADS.values() for head in heads}, key=len, reverse=True)
+FIXED = {tail.casefold(): tail for tails in TAILS.values() for tail in tails if "{value}" not in tail}
+SLOTTED = [(tail.split("{value}"), tail) for tails in TAILS.values() for tail in tails if "{value}" in tail]
+
+
+def parsed(sentence: str) -> tuple[str, str]:
+    """The head and the tail of a sentence; two empty ones where a typing error hides them."""
+    for head in (*ALL_HEADS, ""):
+        if sentence.startswith(f"{head} " if head else ""):
+            rest = sentence[len(head) :].strip()
+            for text in (rest, rest[:-1]):
+                if text.casefold() in FIXED:
+                    return head, FIXED[text.casefold()]
+                for (before, after), tail in SLOTTED:
+                    if text.casefold().startswith(before.casefold()) and text.endswith(after) and before + after:
+                        return head, tail
+    return "", ""
+
+
+@pytest.mark.parametrize("difficulty", DIFFICULTIES)
+@pytest.mark.parametrize("split", SPLITS)
+def test_ten_thousand_scenes_repeat_few_openings(split: str, difficulty: str) -> None:
+    env = gym.make(DESK, prompt="none")
+    openings = Counter(
+        env.reset(options={"scene": named(split, difficulty, index)})[0]["messages"][0]["content"]
+        for index in range(10_000)
+    )
+    assert len(openings) >= 9_980
+    assert openings.most_common(1)[0][1] <= 4
+
+
+# Stores that are made as they are looked at
+
+
+@pytest.mark.parametrize("difficulty", DIFFICULTIES)
+@pytest.mark.parametrize("split", SPLITS)
+def test_a_made_store_is_what_its_file_would_say(split: str, difficulty: str) -> None:
+    for index in range(24):
+        name = named(split, difficulty, index)
+        untouched, base = Store(build(name).base).to_dict(), build(name).base
+        whole = Store(Base(dict(base.products), dict(base.customers), dict(base.orders)))
+        assert list(untouched["orders"]) == list(base.orders)
+        assert untouched == whole.to_dict()
+        again = Store.from_dict(json.loads(json.dumps(untouched)))
+        assert again.to_dict() == untouched
+        acts = [GetOrder(each) for each in base.orders] + [GetCustomer(each) for each in base.customers]
+        for act in (*acts, *map(GetProduct, base.products), ListProducts()):
+            assert again.apply(act) == Store(build(name).base).apply(act)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["train/normal/238529", "test/normal/073564", "train/hard/008683", "train/hard/017710", "test/hard/109317"],
+)
+def test_no_two_customers_of_a_scene_have_one_email(name: str) -> None:
+    scene = build(f"CustomerService-v0/{name}")
+    emails = [customer.email for customer in scene.base.customers.values()]
+    assert len(set(emails)) == len(emails)
+    assert rollout(policy("expert", DESK), gym.make(DESK), scene.name).total == 1.0
+
+
+# A scene of one's own
+
+HOME = SHOP["customers"]["C1"]["address"]
+CANCEL = {"type": "cancel_order", "order_id": "O1", "reason": "no_longer_needed"}
+OWN: dict[str, Any] = {
+    "store": SHOP,
+    "customer": "C1",
+    "difficulty": "normal",
+    "person": {
+        "values": {"email": "ada.moss@post.example", "postcode": "10117"},
+        "opens": ["postcode"],
+    },
+    "requests": [
+        {
+            "request": "cancel_order",
+            "knows": {
+                "values": {"order_id": "O1", "product": "rain jacket", "reason": "no_longer_needed"},
+                "opens": ["order_id", "product"],
+                "mistakes": {"order_id": "O2"},
+            },
+            "goal": {
+                "first": CANCEL,
+                "change": {"reason": "ordered_by_mistake"},
+                "action": {**CANCEL, "reason": "ordered_by_mistake"},
+            },
+        },
+        {
+            "request": "return_items",
+            "knows": {
+                "values": {"product": "water bottle", "payment_method": "gift_card"},
+                "opens": ["product"],
+                "unknown": ["order_id"],
+            },
+            "goal": {
+                "action": {"type": "return_items", "order_id": "O2", "item_ids": ["I4"], "payment_method_id": "M2"}
+            },
+        },
+        {
+            "request": "product_question",
+            "knows": {"values": {"product": "water bottle", "options": {"color": "white"}, "question": "price"}},
+            "goal": {"claims": [{"about": "I5", "field": "price", "value": 1650}]},
+        },
+        {
+            "request": "change_address",
+            "knows": {"values": {"order_id": "O3", "address": HOME}, "opens": ["order_id"]},
+            "goal": {"rule": "not_your_order"},
+        },
+        {"request": "out_of_scope", "goal": {"hand_over": True}},
+    ],
+    "temper": {"talk": "talkative", "typos": 300, "drifts": [2], "push_backs": 1, "patience": 3},
+}
+
+
+def edited(path: str, value: Any) -> dict[str, Any]:
+    """The scene with the value at the path replaced, or removed where it is `...`."""
+    own = copy.deepcopy(OWN)
+    *parents, last = [int(part) if part.isdigit() else part for part in path.split("/")]
+    part: Any = own
+    for parent in parents:
+        part = part[parent]
+    if value is ...:
+        del part[last]
+    else:
+        part[last] = value
+    return own
+
+
+def test_a_scene_of_ones_own_is_played() -> None:
+    # A product question opens with its question, or nobody would know it.
+    own = edited("requests/2/knows/opens", ["question"])
+    episode = rollout(policy("expert", DESK), gym.make(DESK), own)
+    assert (episode.total, episode.outcome, episode.kind) == (1.0, "handed_over", "own")
+    assert re.fullmatch(r"own/[0-9a-f]{16}", episode.scene)
+    assert episode.turns <= episode.par
+    acts = [fact["act"] for facts in episode.facts for fact in facts if fact["kind"] == "said"]
+    assert {"drift", "change", "push_back", "cannot_tell"} <= set(acts)
+
+
+def test_it_is_named_by_what_it_says() -> None:
+    env = gym.make(DESK)
+
+    def name(own: dict[str, Any]) -> str:
+        found: str = env.reset(options={"scene": own})[1]["scene"]
+        return found
+
+    shuffled = dict(reversed(OWN.items()))
+    assert name(OWN) == name(copy.deepcopy(OWN)) == name(shuffled)
+    assert len({name(OWN), name(edited("temper/patience", 2)), name(edited("difficulty", "hard"))}) == 3
+
+
+def test_the_dict_of_a_scene_may_be_changed_afterwards() -> None:
+    own, env = copy.deepcopy(OWN), gym.make(DESK)
+    first = env.reset(options={"scene": own})
+    own["store"]["orders"].clear()
+    own["requests"][0]["knows"]["values"].clear()
+    assert env.step({"type": "get_order", "order_id": "O1"})[4]["refused"] == ""
+    assert env.reset(options={"scene": OWN}) == first
+
+
+def test_the_accepted_ends_may_be_given() -> None:
+    one, other = CANCEL, {**CANCEL, "reason": "ordered_by_mistake"}
+    request = {"request": "cancel_order", "goal": {"action": one}, "knows": {"values": {"order_id": "O1"}}}
+    own = {**OWN, "requests": [request], "temper": {}, "accepted_ends": [[one], [other]]}
+    find = {"type": "find_customer", "email": "ada.moss@post.example"}
+    env = gym.make(DESK)
+    for accepted, success in ((own, True), ({**own, "accepted_ends": [[other]]}, False)):
+        env.reset(options={"scene": accepted})
+        for act in (find, {"type": "propose", "action": one}, one):
+            env.step(act)
+        assert env.step({"type": "close"})[4]["is_success"] is success
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        ("store", ..., "This is no scene of CustomerService: .*`store`.* Its format is in docs/scenes.md"),
+        ("customer", ..., "missing required field `customer`"),
+        ("person", ..., "missing required field `person`"),
+        ("requests", ..., "missing required field `requests`"),
+        ("request", [], "unknown field `request`"),
+        ("temper/mood", "bad", "unknown field `mood`"),
+        ("temper/talk", "shouting", "'shouting'"),
+        ("requests/0/request", "dance", "'dance'"),
+        ("requests/0/goal/action/type", "get_order", "'get_order'"),
+        ("requests/3/goal/rule", "no_fun", "'no_fun'"),
+        ("store/orders/O1/customer", "C9", "(?s)This is no scene of CustomerService: .*there is no customer 'C9'"),
+        ("store/orders/O1/status", "lost", "(?s)This is no scene of CustomerService: .*/orders/O1/status: .*lost"),
+        ("difficulty", "brutal", "difficulty 'brutal' is not known: choose one of easy, normal, hard."),
+        ("customer", "C9", r"The scene's customer 'C9' is not in its store: name one of \['C1', 'C2'\]"),
+        ("requests", [], "The scene has no requests: a customer wants at least one thing."),
+        (
+            "requests/0/goal/action/order_id",
+            "O2",
+            "The goal CancelOrder.* cannot be reached: Order O2 cannot be cancelled",
+        ),
+        (
+            "requests/1/goal/action/payment_method_id",
+            "M9",
+            "The goal ReturnItems.* cannot be reached: .*'M9'.* Mend the",
+        ),
+        ("accepted_ends", [[{**CANCEL, "order_id": "O3"}]], "The goal CancelOrder.* cannot be reached: .*'processed'"),
+    ],
+)
+def test_what_is_wrong_with_a_scene_is_said(path: str, value: Any, message: str) -> None:
+    with pytest.raises(BadScene, match=message):
+        gym.make(DESK).reset(options={"scene": edited(path, value)})
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("requests/0/knows/opens", ["colour"]),
+        ("requests/0/knows/opens", ["address"]),
+        ("requests/0/knows/values/reason", "because"),
+        ("requests/2/knows/values/question", "colour"),
+        ("requests/2/knows/values/options", "white"),
+        ("requests/3/knows/values/address", "4 Mill Lane"),
+        ("requests/3/knows/values/address", {"street": "4 Mill Lane"}),
+        ("requests/1/knows/values/payment_method", "cash"),
+        ("person/values/name", "Ada Moss"),
+        ("person/opens", ["email", "age"]),
+        ("requests/0/goal", {}),
+        ("temper/patience", 0),
+    ],
+    ids=str,
+)
+def test_a_scene_that_nobody_could_play_is_said_when_it_is_loaded(path: str, value: Any) -> None:
+    with pytest.raises(BadScene, match=re.escape(path.rsplit("/", 1)[1])):
+        gym.make(DESK).reset(options={"scene": edited(path, value)})
+
+
+# Scenes over a store of one's own
+
+
+def merged(scenes: int, difficulty: str = "hard") -> dict[str, Any]:
+    """A shop of the records of several scenes."""
+    shop: dict[str, Any] = {"products": {}, "customers": {}, "orders": {}}
+    for index in range(scenes):
+        base = build(named("train", difficulty, 24 * index + index)).base
+        part = json.dumps(Store(Base(dict(base.products), dict(base.customers), dict(base.orders))).to_dict())
+        part = re.sub(r'"([PICOM])(\d+)"', rf'"\g<1>{index}x\g<2>"', part)  # ids of its own
+        part = re.sub(r'"email": "', rf'"email": "{index}.', part)
+        for table, records in json.loads(part).items():
+            shop[table].update(records)
+    return shop
+
+
+@pytest.fixture(scope="module", params=["example", "merged"])
+def shop(request: pytest.FixtureRequest) -> dict[str, Any]:
+    return SHOP if request.param == "example" else merged(12)
+
+
+def over(shop: Any, **arguments: Any) -> Any:
+    return gym.make(DESK, store=shop, **arguments)
+
+
+def drawn(env: Any, count: int = 60) -> Iterator[str]:
+    for seed in range(count):
+        yield env.reset(seed=seed)[1]["scene"]
+
+
+@pytest.mark.parametrize("difficulty", DIFFICULTIES)
+@pytest.mark.parametrize("split", SPLITS)
+def test_the_expert_serves_the_customers_of_a_shop(shop: dict[str, Any], split: str, difficulty: str) -> None:
+    env, agent = over(shop, split=split, difficulty=difficulty), policy("expert", DESK)
+    suffixes, kinds = set(), set()
+    for name in drawn(env):
+        episode = rollout(agent, env, name)
+        assert (episode.total, episode.refused) == (1.0, 0), name
+        suffixes.add(name.removeprefix(f"CustomerService-v0/{split}/{difficulty}/")[6:])
+        kinds.add(episode.kind)
+    assert len(suffixes) == 1
+    assert re.fullmatch(r"@[0-9a-f]{8}", suffixes.pop())
+    assert len(kinds) >= 5
+
+
+@pytest.mark.parametrize("difficulty", DIFFICULTIES)
+@pytest.mark.parametrize("index", range(12))
+def test_every_seed_begins_a_conversation_however_small_the_shop(index: int, difficulty: str) -> None:
+    base = build(named("train", "hard", index)).base
+    env = over(Store(Base(dict(base.products), dict(base.customers), dict(base.orders))), difficulty=difficulty)
+    assert len(list(drawn(env, 100))) == 100
+
+
+def test_a_file_a_dict_and_a_store_are_one_shop(tmp_path: Path) -> None:
+    path = tmp_path / "shop.json"
+    path.write_text(json.dumps(SHOP))
+    forms = [path, str(path), SHOP, Store.from_dict(SHOP), EXAMPLE]
+    openings = [over(form).reset(seed=1) for form in forms]
+    assert all(each == openings[0] for each in openings)
+
+
+def test_a_shop_that_has_changed_is_another_one(tmp_path: Path) -> None:
+    path = tmp_path / "shop.json"
+    path.write_text(json.dumps(SHOP))
+    before = over(path).reset(seed=1)[1]["scene"]
+    cheaper = copy.deepcopy(SHOP)
+    cheaper["products"]["P1"]["variants"]["I1"]["price"] -= 1
+    assert over(cheaper).reset(seed=1)[1]["scene"] != before
+    with pytest.raises(BadScene, match=re.escape(f"Scene {before!r} is not one of CustomerService-v0@")):
+        over(cheaper).reset(options={"scene": before})
+    with pytest.raises(BadScene, match=r"is not one of CustomerService-v0: take a scene of this environment and store"):
+        gym.make(DESK).reset(options={"scene": before})
+    with pytest.raises(BadScene, match="is not one of CustomerService-v0@"):
+        over(SHOP).reset(options={"scene": named("train", "easy", 0)})
+    with pytest.raises(BadScene, match="belongs to another environment or store"):
+        over(cheaper, scenes=[before])
+
+
+def test_the_order_in_which_a_shop_is_written_does_not_matter() -> None:
+    def flipped(value: Any) -> Any:
+        return {key: flipped(value[key]) for key in reversed(value)} if isinstance(value, dict) else value
+
+    names = [over(each).reset(seed=1)[1]["scene"] for each in (SHOP, flipped(SHOP))]
+    assert names[0] == names[1]
+    openings = [over(each).reset(seed=1)[0] for each in (SHOP, flipped(SHOP))]
+    assert openings[0] == openings[1]
+
+
+def test_a_shop_has_the_kinds_that_it_has_room_for() -> None:
+    lone = copy.deepcopy(SHOP)
+    lone["orders"] = {"O2": lone["orders"]["O2"]}
+    lone["customers"] = {"C1": lone["customers"]["C1"]}
+    env = over(lone, difficulty="hard")
+    kinds = {env.reset(options={"scene": name})[1]["kind"] for name in drawn(env, 150)}
+    assert {"order_question", "return_items", "not_pending", "change_profile_address", "out_of_scope"} <= kinds
+    assert not {"cancel_order", "change_items", "not_your_order", "not_delivered", "several"} & kinds
+    with pytest.raises(BadArgument, match=r"='not_your_order' is not known: choose one of .*'return_items'"):
+        over(lone, kinds=["not_your_order"])
+
+
+def test_a_shop_without_orders_has_no_scenes() -> None:
+    empty = {**SHOP, "orders": {}}
+    with pytest.raises(BadStore, match="no scene can be made over this store; give it customers with orders"):
+        over(empty)
+
+
+def test_scenes_over_a_shop_leave_it_as_it_was() -> None:
+    store = Store.from_dict(SHOP)
+    env = over(store)
+    for name in drawn(env, 10):
+        rollout(policy("expert", DESK), env, name)
+    assert store.to_dict() == Store.from_dict(SHOP).to_dict()
+
+
+def test_scenes_begin_with_what_was_changed_in_a_given_store() -> None:
+    store = Store.from_dict(SHOP)
+    store.apply(GetOrder("O1"))
+    before = over(store).reset(seed=0)[1]["scene"]
+    cancel = gym.make(DESK).unwrapped.parts.actions.decoder.decode(json.dumps(CANCEL))
+    store.apply(cancel)
+    env = over(store, kinds=["order_question"], difficulty="hard")
+    assert env.reset(seed=0)[1]["scene"][-9:] != before[-9:]
+    *_, info = env.step(GetOrder("O1"))
+    assert next(f["shows"]["O1"]["status"] for f in info["facts"] if f["kind"] == "result") == "cancelled"
+
+
+@pytest.mark.parametrize("store", [3, ["shop.json"], True])
+def test_what_is_no_store_is_said(store: Any) -> None:
+    with pytest.raises((BadArgument, BadStore), match="store"):
+        over(store)
