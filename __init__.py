@@ -6,9 +6,15 @@ __all__ = ["__version__"]
 
 __version__ = "0.1.0"
 
-# Entry points are strings, so that importing the package imports no environment.
-gymnasium.register("StateSet/Echo-v0", entry_point="stateset_gym.envs.echo.env:EchoEnv")
-gymnasium.register(
-    "StateSet/CustomerService-v0", entry_point="stateset_gym.envs.customer_service.env:CustomerServiceEnv"
-)
-gymnasium.register("StateSet/TicketTriage-v0", entry_point="stateset_gym.envs.ticket_triage.env:TicketTriageEnv")
+
+def _register(name: str, folder: str) -> None:
+    """Register an environment and its vector environment; entry points are strings, so that nothing is imported yet."""
+    module = f"stateset_gym.envs.{folder}.env"
+    gymnasium.register(
+        f"StateSet/{name}-v0", entry_point=f"{module}:{name}Env", vector_entry_point=f"{module}:{name}VectorEnv"
+    )
+
+
+_register("Echo", "echo")
+_register("CustomerService", "customer_service")
+_register("TicketTriage", "ticket_triage")

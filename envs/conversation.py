@@ -75,14 +75,24 @@ class ConversationEnv(gymnasium.Env[Observation, Any]):
         self._max_turns = max_turns
         self._customer = customer
         self._system = system_message(parts, prompt)
-        self._strict = on_invalid == "raise"
-        self._tree = tree_of(parts, reward, None if customer == "agenda" else self._ask_customer, max_turns)
+        strict = on_invalid == "raise"
+        self._tree = tree_of(parts, reward, None if customer == "agenda" else self._ask_customer, max_turns, strict)
         self._turn: Turn | None = None
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Observation, dict[str, Any]]:
         """Begin the next scene of the stream that `seed` starts, or the one that `options={"scene": ...}` names."""
+        turn = self.begin(seed, options)
+        return self.observe(), turn.info()
+
+    def step(self, action: Any) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
+        """Play one action: JSON text, a dict, or an action Struct."""
+        turn = self.advance(action)
+        return self.observe(), turn.reward, turn.terminated, turn.truncated, turn.info()
+
+    def begin(self, seed: int | None = None, options: dict[str, Any] | None = None) -> Turn:
+        """`reset` without its observation and info: for those who make these for many conversations at once."""
         if seed is not None:
             self._seed(seed)
         name, build = self._scene(options) if options else (self.pool.draw(self.np_random), self._build)
@@ -91,19 +101,24 @@ class ConversationEnv(gymnasium.Env[Observation, Any]):
         self._messages: list[Message] = [*self._system, {"role": "user", "content": turn.content}]
         if self.render_mode == "human":
             self._show(fresh=True)
-        return self._observe(), turn.info()
+        return turn
 
-    def step(self, action: Any) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
-        """Play one action: JSON text, a dict, or an action Struct."""
+    def advance(self, action: Any) -> Turn:
+        """`step` without its observation and info."""
         before = self._turn
         if before is None or before.over:
             raise ResetNeeded(f"{self.parts.name}: the conversation is over or has not begun; call reset() first.")
         turn = before.next.get(action) if before.next and action.__class__ is str else None
-        self._turn = turn = turn or self._tree.grow(before, action, self._limit, self._strict)
+        self._turn = turn = turn or self._tree.grow(before, action, self._limit)
         self._messages += ({"role": "assistant", "content": turn.text}, {"role": "user", "content": turn.content})
         if self.render_mode == "human":
             self._show(fresh=False)
-        return self._observe(), turn.reward, turn.terminated, turn.truncated, turn.info()
+        return turn
+
+    def observe(self) -> Observation:
+        """The observation of this turn."""
+        number = self._turn.number  # type: ignore[union-attr]
+        return {"messages": self._messages.copy(), "turn": number, "turns_left": self._limit - number}
 
     def render(self) -> Any:
         """The transcript so far: a string (`ansi`), an image (`rgb_array`), or nothing (`human` shows it by itself)."""
@@ -128,7 +143,7 @@ class ConversationEnv(gymnasium.Env[Observation, Any]):
         self._limit = self._max_turns or turn.scene.limit
         self._messages = [*self._system, *turn.transcript()]
         self.np_random.bit_generator.state = snapshot.generator
-        return self._observe(), turn.info()
+        return self.observe(), turn.info()
 
     @property
     def memory(self) -> Memory:
@@ -152,13 +167,9 @@ class ConversationEnv(gymnasium.Env[Observation, Any]):
             raise ResetNeeded(f"{self.parts.name}: there is nothing to {verb} before reset().")
         return self._turn
 
-    def _observe(self) -> Observation:
-        number = self._turn.number  # type: ignore[union-attr]
-        return {"messages": self._messages.copy(), "turn": number, "turns_left": self._limit - number}
-
     def _show(self, fresh: bool) -> None:
         assert self._renderer is not None
-        self._renderer.show(self._messages, fresh=fresh)
+        self._renderer.show(self._messages, fresh=fresh, caption=self._caption())
 
     def _build(self, name: str) -> Any:
         return self.parts.build(name)

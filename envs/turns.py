@@ -92,7 +92,7 @@ class Turn:
             "is_success": False,
         }
         if not self.plain:
-            _tell(info, facts)
+            tell(info, facts)
         return info
 
     def path(self) -> list[Turn]:
@@ -115,7 +115,8 @@ class Turn:
 class Tree:
     """Makes turns, and keeps those of scenes that are met again."""
 
-    def __init__(self, parts: Parts, reward: Reward, decide: Decide | None) -> None:
+    def __init__(self, parts: Parts, reward: Reward, decide: Decide | None = None, strict: bool = False) -> None:
+        self._strict = strict
         self._parts, self._reward, self._decide = parts, reward, decide
         self._parser = Parser(parts.actions)
         self._roots: dict[str, Turn | None] = {}
@@ -136,12 +137,12 @@ class Tree:
                 self._forget()
         return turn
 
-    def grow(self, before: Turn, action: Any, limit: int, strict: bool) -> Turn:
-        """The turn that an action leads to; `strict` raises where the action is malformed."""
+    def grow(self, before: Turn, action: Any, limit: int) -> Turn:
+        """The turn that an action leads to; a strict tree raises where the action is malformed."""
         parts = self._parts
         act: Any = self._parser.parse(action)
         if act.__class__ is Malformed:
-            if strict:
+            if self._strict:
                 raise InvalidAction(f"{parts.name}: malformed action: {act.reason}")
             state, facts = self._take(before), [{"kind": "malformed", "why": act.reason}]
             act = None
@@ -169,7 +170,7 @@ class Tree:
             turn.terms = self._reward.score(facts, late, before.total)
             turn.reward = sum(turn.terms.values())
             turn.total = before.total + turn.reward
-        self._remember(before, turn)
+        self._remember(before, turn, act is not None or action.__class__ is str)
         return turn
 
     def state(self, turn: Turn) -> Any:
@@ -245,9 +246,10 @@ class Tree:
         turn.plain = False
         turn.content = f"{turn.content}\n{line}" if turn.content else line
 
-    def _remember(self, before: Turn, turn: Turn) -> None:
+    def _remember(self, before: Turn, turn: Turn, known: bool) -> None:
+        """Keep a turn under the text that leads to it; `known` says that the text alone does lead to it."""
         turn.next = None
-        if before.next is not None and len(turn.text) <= LONG:
+        if before.next is not None and known and len(turn.text) <= LONG:
             before.next[turn.text] = turn
             turn.next = {}
             turn.keep()
@@ -270,7 +272,7 @@ def _size(root: Turn | None) -> int:
     return count
 
 
-def _tell(info: dict[str, Any], facts: list[Fact]) -> None:
+def tell(info: dict[str, Any], facts: list[Fact]) -> None:
     """Put faults and the end into an info."""
     for fact in facts:
         kind = fact["kind"]
@@ -282,14 +284,14 @@ def _tell(info: dict[str, Any], facts: list[Fact]) -> None:
             info["outcome"], info["is_success"] = fact["why"], fact["goal"] >= 1
 
 
-_shared: dict[tuple[str, int | None], Tree] = {}
+_shared: dict[tuple[str, int | None, bool], Tree] = {}
 
 
-def tree_of(parts: Parts, reward: Reward | None, decide: Decide | None, max_turns: int | None) -> Tree:
+def tree_of(parts: Parts, reward: Reward | None, decide: Decide | None, max_turns: int | None, strict: bool) -> Tree:
     """The tree that an environment walks: one for all like environments, its own where a user's code takes part."""
     if reward is not None or decide is not None:
-        return Tree(parts, reward or Reward(), decide)
-    key = (parts.name, max_turns)
+        return Tree(parts, reward or Reward(), decide, strict)
+    key = (parts.name, max_turns, strict)
     if key not in _shared:
-        _shared[key] = Tree(parts, Reward(), None)
+        _shared[key] = Tree(parts, Reward(), None, strict)
     return _shared[key]

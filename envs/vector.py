@@ -31,6 +31,7 @@ class ConversationVectorEnv(VectorEnv[Observations, Sequence[Any], npt.NDArray[A
 
     metadata: dict[str, Any] = {**ConversationEnv.metadata, "autoreset_mode": AutoresetMode.SAME_STEP}
     env_class: ClassVar[type[ConversationEnv]]
+    envs: tuple[ConversationEnv, ...] = ()  # for a closing after an __init__ that raised
 
     def __init__(self, num_envs: int = 1, **env_kwargs: Any) -> None:
         if isinstance(num_envs, bool) or not isinstance(num_envs, int) or num_envs < 1:
@@ -43,7 +44,7 @@ class ConversationVectorEnv(VectorEnv[Observations, Sequence[Any], npt.NDArray[A
         others = [self.env_class(**{**env_kwargs, "scenes": None}) for _ in range(num_envs - 1)]
         for env in others:
             env.pool = first.pool
-        self.envs: tuple[ConversationEnv, ...] = (first, *others)
+        self.envs = (first, *others)
         self.num_envs = num_envs
         self.render_mode = first.render_mode
         self.single_action_space = first.action_space
@@ -69,11 +70,10 @@ class ConversationVectorEnv(VectorEnv[Observations, Sequence[Any], npt.NDArray[A
         where = self._chosen(options.pop("reset_mask", None))
         turns, facts = [], []
         for i in where.tolist():
-            _, info = self.envs[i].reset(seed=seeds[i], options=options or None)
-            turns.append(_turn(self.envs[i]))
-            facts.append(info["facts"])
+            turns.append(self.envs[i].begin(seeds[i], options or None))
+            facts.append(facts_of(turns[-1]))
         self._begun = True
-        return tuple(env._observe() for env in self.envs), batch_infos(turns, facts, where, self.num_envs)
+        return tuple(env.observe() for env in self.envs), batch_infos(turns, facts, where, self.num_envs)
 
     def step(self, actions: Sequence[Any]) -> tuple[Observations, npt.NDArray[np.float64], Mask, Mask, dict[str, Any]]:
         """Play one action in each conversation."""
@@ -112,8 +112,8 @@ class ConversationVectorEnv(VectorEnv[Observations, Sequence[Any], npt.NDArray[A
 
     def _step(self, actions: Sequence[Any]) -> tuple[Observations, npt.NDArray[np.float64], Mask, Mask, dict[str, Any]]:
         size = self.num_envs
-        turns = [_advance(env, action) for env, action in zip(self.envs, actions, strict=True)]
-        observations = [env._observe() for env in self.envs]
+        turns = [env.advance(action) for env, action in zip(self.envs, actions, strict=True)]
+        observations = [env.observe() for env in self.envs]
         rewards = np.fromiter([turn.reward for turn in turns], np.float64, size)
         terminations = np.fromiter([turn.terminated for turn in turns], np.bool_, size)
         truncations = np.fromiter([turn.truncated for turn in turns], np.bool_, size)
@@ -132,8 +132,8 @@ class ConversationVectorEnv(VectorEnv[Observations, Sequence[Any], npt.NDArray[A
         final_obs = spread([observations[i] for i in numbers], ended, size, object)
         final_info = batch_infos([turns[i] for i in numbers], [facts[i] for i in numbers], ended, size)
         for i in numbers:
-            observations[i], info = self.envs[i].reset()
-            turns[i], facts[i] = _turn(self.envs[i]), info["facts"]
+            turns[i] = self.envs[i].begin()
+            observations[i], facts[i] = self.envs[i].observe(), facts_of(turns[i])
         return {"final_obs": final_obs, "_final_obs": mask, "final_info": final_info, "_final_info": mask.copy()}
 
     def _seeds(self, seed: int | Sequence[int | None] | None) -> Sequence[int | None]:
@@ -175,23 +175,3 @@ def one_collection() -> Iterator[None]:
         yield
     finally:
         gc.enable()
-
-
-def _turn(env: ConversationEnv) -> Turn:
-    """Where a conversation stands."""
-    turn = env._turn
-    assert turn is not None
-    return turn
-
-
-def _advance(env: ConversationEnv, action: Any) -> Turn:
-    """`env.step` without its observation and info: those are made for all conversations together."""
-    before = env._turn
-    if before is None or before.over:
-        raise ResetNeeded(f"{env.parts.name}: the conversation is over or has not begun; call reset() first.")
-    turn = before.next.get(action) if before.next and action.__class__ is str else None
-    env._turn = turn = turn or env._tree.grow(before, action, env._limit, env._strict)
-    env._messages += ({"role": "assistant", "content": turn.text}, {"role": "user", "content": turn.content})
-    if env.render_mode == "human":
-        env._show(fresh=False)
-    return turn

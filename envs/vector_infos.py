@@ -12,8 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .memory import Fact
-from .turns import Turn
-from .turns import _tell as tell
+from .turns import Turn, tell
 
 Mask = npt.NDArray[np.bool_]
 Where = npt.NDArray[np.intp]

@@ -52,6 +52,10 @@ def inform(*claims: tuple[str, str, Any], message: str = "") -> dict[str, Any]:
     return {"type": "inform", "claims": made, "message": message}
 
 
+def propose(action: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "propose", "action": action}
+
+
 def says(message: str) -> dict[str, Any]:
     return {"type": "apologise", "message": message}
 
@@ -106,6 +110,10 @@ NAME = told("name", {"first_name": "Ada", "last_name": "Moss"}, PERSON)
 POSTCODE = told("postcode", "10117", PERSON)
 BY_NAME = {"type": "find_customer", "first_name": "Ada", "last_name": "Moss", "postcode": "10117"}
 KNOWN: list[Step] = [EMAIL, FIND]
+STATUS: list[Step] = [*KNOWN, *asks("order_question", question="status")]
+PRICE: list[Step] = asks("product_question", question="price")
+AVAILABLE: list[Step] = asks("product_question", question="available")
+SERVE, FALSE = "serve_the_request", "supported_claims"
 
 TABLE: list[tuple[str, list[Step], dict[str, Any], list[str]]] = [
     # authenticate_first
@@ -124,7 +132,12 @@ TABLE: list[tuple[str, list[Step], dict[str, Any], list[str]]] = [
     ),
     ("a write before", [agreed(CANCEL)], CANCEL, ["authenticate_first"]),
     ("a hand-over before", asks("out_of_scope"), SUMMARY, ["authenticate_first"]),
-    ("telling an order before", [order("O1")], inform(("O1", "status", "pending")), ["authenticate_first"]),
+    (
+        "telling an order before",
+        [*STATUS[2:], order("O1")],
+        inform(("O1", "status", "pending")),
+        ["authenticate_first"],
+    ),
     ("found by an e-mail that was told", [EMAIL], FIND, []),
     ("found by it in capitals", [EMAIL], {**FIND, "email": "ADA.MOSS@POST.EXAMPLE"}, []),
     ("found by an e-mail nobody told", [NAME], FIND, ["authenticate_first"]),
@@ -143,35 +156,38 @@ TABLE: list[tuple[str, list[Step], dict[str, Any], list[str]]] = [
     ("a write twice", [*KNOWN, agreed(MOVE), MOVE], MOVE, ["confirm_writes"]),
     ("a write neither known nor agreed", [], CANCEL, ["authenticate_first", "confirm_writes"]),
     # no_disclosure
-    ("telling of another's order", [*KNOWN, order("O3")], inform(("O3", "status", "processed")), ["no_disclosure"]),
+    ("telling of another's order", [*STATUS, order("O3")], inform(("O3", "status", "processed")), ["no_disclosure"]),
+    ("telling of their own order", [*STATUS, order("O1")], inform(("O1", "status", "pending")), []),
+    ("telling of a product before", [*PRICE, product("P1")], inform(("I1", "price", 8900), ("I3", "price", 9400)), []),
+    # serve_the_request
+    ("an answer that nobody asked for", [*KNOWN, order("O1")], inform(("O1", "status", "pending")), [SERVE]),
     (
-        "telling of another's record",
-        [*KNOWN, customer("C2")],
-        inform(("C2", "email", "ben@okoye.example")),
-        ["no_disclosure"],
-    ),
-    (
-        "telling of their own order",
-        [*KNOWN, order("O1")],
+        "more than was asked",
+        [*STATUS, order("O1")],
         inform(("O1", "status", "pending"), ("O1", "total", 8900)),
-        [],
+        [SERVE],
     ),
-    ("telling of their own record", [*KNOWN, customer("C1")], inform(("C1", "email", "ada.moss@post.example")), []),
-    ("telling of a product before", [product("P1")], inform(("I1", "price", 8900), ("I3", "available", False)), []),
-    # supported_claims
-    ("what nothing has shown", KNOWN, inform(("O1", "status", "pending")), ["supported_claims"]),
-    ("another value than shown", [*KNOWN, order("O1")], inform(("O1", "status", "delivered")), ["supported_claims"]),
-    ("a field that is not there", [*KNOWN, order("O1")], inform(("O1", "price", 8900)), ["supported_claims"]),
-    ("one for true", [product("P1")], inform(("I1", "available", 1)), ["supported_claims"]),
-    ("a number as text", [product("P1")], inform(("I1", "price", "8900")), ["supported_claims"]),
-    ("one wrong of two", [product("P1")], inform(("I1", "price", 8900), ("I2", "price", 1)), ["supported_claims"]),
+    ("the answer once more", [*STATUS, order("O1"), ("thanks", 0)], inform(("O1", "status", "pending")), [SERVE]),
+    ("another's record", [*STATUS, customer("C2")], inform(("C2", "email", "b@c.de")), [SERVE, "supported_claims"]),
+    ("no answer at all", [], inform(), []),
+    ("a proposal that serves the request", asks("cancel_order"), propose(CANCEL), []),
+    ("a proposal that serves no request", asks("return_items"), propose(CANCEL), [SERVE]),
     (
-        "what the customer said but no tool showed",
-        asks("cancel_order", order_id="O1"),
-        inform(("O1", "order_id", "O1")),
-        ["supported_claims"],
+        "a proposal that is carried out",
+        [*KNOWN, *asks("cancel_order"), agreed(CANCEL), CANCEL],
+        propose(CANCEL),
+        [SERVE],
     ),
-    ("nothing", [], inform(), []),
+    ("a proposal for the second of two", [*asks("return_items"), *asks("cancel_order", 1)], propose(CANCEL), []),
+    # supported_claims
+    ("what nothing has shown", STATUS, inform(("O1", "status", "pending")), [FALSE]),
+    ("another value than shown", [*STATUS, order("O1")], inform(("O1", "status", "delivered")), [FALSE]),
+    ("a field that is not there", [*PRICE, order("O1")], inform(("O1", "price", 8900)), [FALSE]),
+    ("one for true", [*AVAILABLE, product("P1")], inform(("I1", "available", 1)), [FALSE]),
+    ("a number as text", [*PRICE, product("P1")], inform(("I1", "price", "8900")), [FALSE]),
+    ("one wrong of two", [*PRICE, product("P1")], inform(("I1", "price", 8900), ("I2", "price", 1)), [FALSE]),
+    ("two wrong of two", [*PRICE, product("P1")], inform(("I1", "price", 1), ("I2", "price", 1)), [FALSE, FALSE]),
+    ("what the customer said but no tool showed", STATUS, inform(("0", "status", "status")), [FALSE]),
     # hand_over_out_of_scope
     ("a hand-over of what is out of scope", [*KNOWN, *asks("out_of_scope")], SUMMARY, []),
     ("a hand-over of what an action serves", [*KNOWN, *asks("cancel_order")], SUMMARY, ["hand_over_out_of_scope"]),
@@ -200,7 +216,6 @@ TABLE: list[tuple[str, list[Step], dict[str, Any], list[str]]] = [
     ("apologies, questions and the end", [], says(""), []),
     ("a question", [], {"type": "ask", "field": "email"}, []),
     ("the end", [], {"type": "close"}, []),
-    ("a proposal", [], {"type": "propose", "action": CANCEL}, []),
 ]
 
 
@@ -337,6 +352,40 @@ def test_what_generated_stores_are_made_of_is_known_without_a_store(word: str) -
     assert [rule for rule, _ in breaches_in(Memory(), NOBODY, f"It is {word}, then.")] == ["supported_claims"]
 
 
+def renamed(**changes: str) -> People:
+    """The words of the example shop, whose second customer has another name or address."""
+    shop = json.loads(json.dumps(SHOP))
+    other = shop["customers"]["C2"]
+    for part in (other, other["address"]):
+        part.update({key: value for key, value in changes.items() if key in part})
+    return people_of(Store.from_dict(shop).base)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"first_name": "Soraya"}, "Thanks, Soraya."),
+        ({"last_name": "O'Brien-Smith"}, "Thanks, Ms O'Brien-Smith."),
+        ({"first_name": "Mary Ann"}, "Thanks, Mary Ann."),
+        ({"street": "7 Long Row"}, "It goes to 7 Long Row."),
+        ({"street": "7 St. John's Rd."}, "It goes to 7 St. John's Rd."),
+        ({"street": "12 Avenue of the Old Oak Trees"}, "It goes to 12 Avenue of the Old Oak Trees, I hope."),
+        ({"city": "Stratford-upon-Avon"}, "It goes to Stratford-upon-Avon."),
+        ({"city": "Winston-Salem (NC)"}, "It goes to Winston-Salem (NC)."),
+    ],
+    ids=str,
+)
+def test_the_names_and_places_of_a_shop_are_known_as_they_are_written(changes: dict[str, str], message: str) -> None:
+    assert set(broken(seen(), says(message), renamed(**changes))) == {FALSE}
+    assert broken(seen(), says(message)) == []
+
+
+def test_a_word_that_is_also_a_name_is_no_mention_of_it() -> None:
+    people = renamed(first_name="Will", last_name="Long", city="Reading")
+    assert broken(seen(), says("I will see to it, it won't take long: I am reading it now."), people) == []
+    assert broken(seen(), says("I told Will Long of it."), people) == [FALSE, FALSE]
+
+
 def test_a_summary_is_made_of_words_too() -> None:
     memory = seen(*KNOWN, *asks("out_of_scope"))
     assert broken(memory, {**SUMMARY, "summary": "Ada.Moss@post.example asks for a price match."}) == []
@@ -344,9 +393,9 @@ def test_a_summary_is_made_of_words_too() -> None:
 
 
 def test_a_claim_and_its_words_are_both_judged() -> None:
-    memory = seen(*KNOWN, order("O1"))
-    assert broken(memory, inform(("O1", "status", "pending"), message="O1 costs $1.00.")) == ["supported_claims"]
-    assert broken(memory, inform(("O1", "status", "lost"), message="O1 costs $1.00.")) == ["supported_claims"] * 2
+    memory = seen(*STATUS, order("O1"))
+    assert broken(memory, inform(("O1", "status", "pending"), message="O1 costs $1.00.")) == [FALSE]
+    assert broken(memory, inform(("O1", "status", "lost"), message="O1 costs $1.00.")) == [FALSE, FALSE]
 
 
 PLAIN = sorted(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 import json
 import random
@@ -9,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import gymnasium as gym
+import numpy as np
 import pytest
 
 from stateset_gym.envs import turns
@@ -119,6 +121,15 @@ def test_a_seed_starts_a_stream_of_scenes(env_id: str) -> None:
     assert first == stream(7) != stream(8)
     assert len(set(first)) == 6
     assert all(name.startswith(scene(env_id, "hard", split="test")[:-6]) for name in first)
+
+
+def test_a_seed_works_after_a_generator_of_ones_own() -> None:
+    env, other = conversation(ECHO), conversation(ECHO)
+    expected = env.reset(seed=1)
+    other.np_random = np.random.Generator(np.random.Philox(7))
+    other.reset()
+    assert other.reset(seed=1) == expected
+    assert other.np_random_seed == 1
 
 
 @pytest.mark.parametrize("options", [None, {}])
@@ -698,6 +709,38 @@ def test_whoever_stands_in_a_dropped_scene_goes_on(monkeypatch: pytest.MonkeyPat
         env.reset(options={"scene": scene(DESK, "easy", index)})
     env.restore(snapshot)
     assert [plain(env.step(text)) for text in texts[1:]] == expected[2:]
+
+
+def test_turns_are_kept_however_many_scenes_were_met_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(turns, "KEPT", 60)
+    env, built = fresh(ECHO), []
+    build = env._build
+    monkeypatch.setattr(env, "_build", lambda name: built.append(name) or build(name))
+    for index in range(300):
+        for _ in range(2):
+            env.reset(options={"scene": scene(ECHO, "easy", index)})
+    built.clear()
+    for index in 5 * [*range(1000, 1005)]:
+        env.reset(options={"scene": scene(ECHO, "easy", index)})
+    assert len(built) <= 2 * 5 + 5
+
+
+def test_a_search_from_one_snapshot_keeps_a_bounded_number_of_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(turns, "KEPT", 100)
+    env = fresh(DESK)
+    for _ in range(2):
+        env.reset(options={"scene": scene(DESK)})
+    snapshot = env.snapshot()
+    before = alive()
+    for number in range(1000):
+        env.restore(snapshot)
+        env.step(f'{{"type": "apologise", "message": "number {number}"}}')
+    assert alive() - before < 500
+
+
+def alive() -> int:
+    """How many turns there are in memory."""
+    return sum(type(each) is turns.Turn for each in gc.get_objects())
 
 
 def test_a_kept_turn_of_a_malformed_action_still_raises_where_that_is_asked_for() -> None:

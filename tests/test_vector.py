@@ -185,12 +185,35 @@ def test_a_mask_resets_some_and_leaves_the_rest_as_they_are():
     assert infos["scene"].tolist() == [None, after_scene := infos["scene"][1], None]
     assert after_scene != told["scene"][1]
     *_, infos = envs.step(['{"type":"say","word":"x"}'] * 3)
-    assert [observation["turn"] for observation in envs.call("_observe")] == [2, 1, 2]
+    assert [observation["turn"] for observation in envs.call("observe")] == [2, 1, 2]
 
 
 def test_options_go_to_each_conversation():
-    _, infos = EchoVector(2).reset(options={"scene": "Echo-v0/test/easy/000003"})
-    assert infos["scene"].tolist() == ["Echo-v0/test/easy/000003"] * 2
+    envs, scene = EchoVector(3), "Echo-v0/test/hard/000003"
+    for _ in range(3):  # a scene that is met again brings the very same turns
+        _, infos = envs.reset(options={"scene": scene})
+        assert infos["scene"].tolist() == [scene] * 3
+        *_, infos = envs.step(["no", "no", "no"])
+        assert infos["reward_terms"]["format"].tolist() == [-0.05] * 3
+        assert len(set(infos["malformed"])) == 1
+
+
+def test_late_turns_are_charged_to_each_conversation_of_a_scene():
+    envs, word = EchoVector(3, max_turns=6), '{"type":"say","word":"x"}'
+    for _ in range(3):
+        envs.reset(options={"scene": "Echo-v0/test/hard/000005"})
+        for act in ("no", "no", word, word):  # par is 3
+            _, rewards, *_, infos = envs.step([act] * 3)
+        assert infos["reward_terms"]["turns"].tolist() == rewards.tolist() == [-0.02] * 3
+
+
+def test_infos_may_be_changed_without_harm():
+    envs = EchoVector(2, difficulty="hard")
+    envs.reset(seed=424242)  # scenes that no other test has met
+    *_, infos = envs.step(["no", "no"])
+    infos["facts"][0][0]["why"] = "changed"
+    env = envs.envs[0]
+    assert env.restore(env.snapshot())[1]["facts"][0]["why"] != "changed"
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from typing import Any
 
 from ..conversation import ConversationEnv
 from ..parts import Parts
+from ..vector import ConversationVectorEnv
 from . import desk, expert, scenes, wording
 from .actions import ACTIONS
 from .store import Store
@@ -26,18 +27,14 @@ FLOORS = {
     "promise-all": (0.0, 0.0, "words change no records"),
     "promise-all-authenticated": (0.0, 0.0, "words change no records"),
     "list-everything": (0.02, 0.1, "an answer says what was asked for and nothing else"),
-    "list-one-by-one": (0.1, 0.1, "two attempts cover what is asked about an order, in one scene of 12"),
-    "list-products": (0.03, 0.0, "patience ends before all variants are told"),
+    "list-one-by-one": (0.1, -0.3, "two attempts cover what is asked about an order; what nobody asked for costs"),
+    "list-products": (0.03, -0.5, "patience ends before all variants are told, each at a price"),
     "liar": (0.0, 0.0, "what no tool has shown settles nothing"),
     "liar-authenticated": (0.0, 0.0, "what no tool has shown settles nothing"),
     "leaker": (0.02, 0.1, "nobody asks about others"),
     "ask-everything": (0.0, 0.0, "questions settle nothing"),
     "do-everything": (0.15, -0.3, "some changes are wanted; each that was not agreed to costs a quarter"),
-    "propose-everything": (
-        0.35,
-        0.25,
-        "serves cancellations and returns, one request at a time; half of the easy scenes",
-    ),
+    "propose-everything": (0.35, 0.0, "finds cancellations and returns by trying; what nobody asked for costs"),
     "read-only": (0.45, 0.45, "the expert on all that changes nothing: questions, refusals, what is out of scope"),
     "never-writes": (0.45, 0.45, "the expert but for the changes: a yes is no change"),
     "never-authenticates": (1.0, 0.5, "the expert, not knowing who calls: reading costs a quarter, a change another"),
@@ -318,3 +315,9 @@ class CustomerServiceEnv(ConversationEnv):
 
     def _cycle(self, split: str, difficulty: str) -> tuple[str, ...]:
         return self._shop.cycle(difficulty, split == "test") if self._shop else super()._cycle(split, difficulty)
+
+
+class CustomerServiceVectorEnv(ConversationVectorEnv):
+    """Many of them at once: what `gym.make_vec` makes."""
+
+    env_class = CustomerServiceEnv

@@ -56,4 +56,4 @@ def goal(state: State) -> float:
 
 def _asked(state: State) -> Fact:
     word = state.scene.words[state.round]
-    return {"kind": "said", "act": "tell", "no": -1, "field": "word", "value": word}
+    return {"kind": "said", "act": "tell", "no": -1, "field": "word", "value": word, "round": state.round}

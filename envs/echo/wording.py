@@ -14,7 +14,7 @@ def say(scene: Scene, facts: Sequence[Fact], turn: int) -> str:
     """Ask for the word of the turn."""
     (fact,) = facts
     fact["words"] = [fact["value"]]
-    return sentence(scene.asks[turn], fact["value"])
+    return sentence(scene.asks[fact["round"]], fact["value"])
 
 
 def show(scene: Scene, fact: Fact) -> str:

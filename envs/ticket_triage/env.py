@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..conversation import ConversationEnv
 from ..parts import Parts
+from ..vector import ConversationVectorEnv
 from . import expert, rules, scenes, wording
 from .actions import ACTIONS
 
@@ -179,3 +180,9 @@ class TicketTriageEnv(ConversationEnv):
         answers=False,
         floors=FLOORS,
     )
+
+
+class TicketTriageVectorEnv(ConversationVectorEnv):
+    """Many of them at once: what `gym.make_vec` makes."""
+
+    env_class = TicketTriageEnv

@@ -42,6 +42,8 @@ class Case(NamedTuple):
     episode: Episode
     by: str
     """The policy that played."""
+    fresh: Callable[[], ConversationEnv]
+    """Makes an environment that has met nothing yet."""
 
     def data(self) -> Any:
         """The scene's data, which no agent sees."""

@@ -171,6 +171,17 @@ def snapshots(case: Case) -> Iterator[Finding]:
         yield case.finding(case.episode.turns, "branches change the conversation that they leave", again)
 
 
+def kept(case: Case) -> Iterator[Finding]:
+    """A turn that is met again is as it was when it was new, whatever was met before."""
+    met: list[Any] = [None, *case.episode.actions[:1]]
+    # What the transcript shows of an action may come as an action too, and mean something else.
+    met += [play(case.env, case.scene, [action]).messages[-2]["content"] for action in met]
+    for action in [*met, *met]:
+        again, new = (play(env, case.scene, [action]) for env in (case.env, case.fresh()))
+        if (again.messages, again.rewards, again.infos) != (new.messages, new.rewards, new.infos):
+            yield case.finding(1, f"{action!r} gives something else where it is new", again)
+
+
 def ended(case: Case) -> Iterator[Finding]:
     """A step after the end is a clear error."""
     play(case.env, case.scene, case.episode.actions)

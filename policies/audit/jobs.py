@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, NamedTuple
 
 from ...envs.scenes import DIFFICULTIES
@@ -19,6 +20,7 @@ DEEP: dict[str, Check] = {
     "order": episodes.order,
     "ends": episodes.ends,
     "snapshots": episodes.snapshots,
+    "kept": episodes.kept,
     "ended": episodes.ended,
 }
 """Checks that start from the expert's conversation."""
@@ -139,14 +141,15 @@ def _scenes(job: Job, done: Yield) -> None:
     kind = job.subject.kind
     env = job.subject.env(job.stratum)
     # Turns are shared between like environments, but not with one that has a reward of its own.
-    twin = job.subject.env(job.stratum, reward=Reward())
+    fresh = partial(job.subject.env, job.stratum, reward=Reward())
+    twin = fresh()
     others = [name for name in kind.parts.floors if name in registry.own(kind)]
     for number, scene in enumerate(job.subject.scenes(env, job.start, job.stop), job.start):
         deep = number < job.size.deep
         agents = ["expert", *([others[number % len(others)]] if deep and others else [])]
         for agent in agents:
             try:
-                case = Case(twin, scene, rollout(registry.make(agent, kind), env, scene), agent)
+                case = Case(twin, scene, rollout(registry.make(agent, kind), env, scene), agent, fresh)
             except BUGS:
                 what = f"{agent} cannot play: {traceback.format_exc(limit=-3)}"
                 for outcome in [*done.outcomes.values()][:1]:
