@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Literal, NamedTuple
 
 import gymnasium
 import msgspec
+import numpy as np
 
 from ..rewards.terms import Reward
 from .actions import Action
@@ -16,7 +17,7 @@ from .parts import Parts
 from .render import Renderer
 from .scenes import DIFFICULTIES, SPLITS, SceneName, ScenePool
 from .spaces import JSON
-from .turns import Turn, tree_of
+from .turns import Tree, Turn, tree_of
 
 Observation = dict[str, Any]
 Message = dict[str, str]
@@ -25,9 +26,10 @@ RENDER_MODES = ("ansi", "human", "rgb_array")
 
 
 class Snapshot(NamedTuple):
-    """A point of a conversation, and where the stream of scenes stands; good for `restore` on any like environment."""
+    """A point of a conversation and of the stream of scenes; `restore` takes it on any environment of the same id."""
 
     turn: Turn
+    tree: Tree
     generator: Mapping[str, Any]
 
 
@@ -66,7 +68,12 @@ class ConversationEnv(gymnasium.Env[Observation, Any]):
             raise BadArgument(f"reward={reward!r} is no Reward: build one with stateset_gym.rewards.Reward(...).")
         parts = self.parts
         self.pool = ScenePool(
-            f"{parts.name}/{split}/{difficulty}/", self._cycle(split, difficulty), self._suffix(), kinds, scenes
+            f"{parts.name}/{split}/{difficulty}/",
+            self._cycle(split, difficulty),
+            self._suffix(),
+            kinds,
+            scenes,
+            self._kind_of,
         )
         self.action_space = JSON(parts.actions.schema)
         self.observation_space = JSON(OBSERVATION_SCHEMA)
@@ -98,7 +105,7 @@ class ConversationEnv(gymnasium.Env[Observation, Any]):
         name, build = self._scene(options) if options else (self.pool.draw(self.np_random), self._build)
         self._turn = turn = self._tree.root(name, build)
         self._limit = self._max_turns or turn.scene.limit
-        self._messages: list[Message] = [*self._system, {"role": "user", "content": turn.content}]
+        self._messages: list[Message] = [*map(dict.copy, self._system), {"role": "user", "content": turn.content}]
         if self.render_mode == "human":
             self._show(fresh=True)
         return turn
@@ -118,7 +125,7 @@ class ConversationEnv(gymnasium.Env[Observation, Any]):
     def observe(self) -> Observation:
         """The observation of this turn."""
         number = self._turn.number  # type: ignore[union-attr]
-        return {"messages": self._messages.copy(), "turn": number, "turns_left": self._limit - number}
+        return {"messages": list(map(dict.copy, self._messages)), "turn": number, "turns_left": self._limit - number}
 
     def render(self) -> Any:
         """The transcript so far: a string (`ansi`), an image (`rgb_array`), or nothing (`human` shows it by itself)."""
@@ -135,14 +142,17 @@ class ConversationEnv(gymnasium.Env[Observation, Any]):
 
     def snapshot(self) -> Snapshot:
         """The conversation at this turn, in microseconds."""
-        return Snapshot(self._tree.share(self._begun("keep")), self.np_random.bit_generator.state)
+        return Snapshot(self._tree.share(self._begun("keep")), self._tree, self.np_random.bit_generator.state)
 
     def restore(self, snapshot: Snapshot) -> tuple[Observation, dict[str, Any]]:
         """Go back to a snapshot; the observation and the info of that turn are returned."""
-        self._turn = turn = snapshot.turn
+        if snapshot.tree.parts is not self.parts:
+            other = snapshot.tree.parts.name
+            raise BadArgument(f"restore() got a snapshot of {other}: take one of {self.parts.name}'s own.")
+        self._turn = turn = snapshot.turn if snapshot.tree is self._tree else self._tree.adopted(snapshot.turn)
         self._limit = self._max_turns or turn.scene.limit
         self._messages = [*self._system, *turn.transcript()]
-        self.np_random.bit_generator.state = snapshot.generator
+        self._np_random = _generator(self.np_random, snapshot.generator)
         return self.observe(), turn.info()
 
     @property
@@ -159,7 +169,7 @@ class ConversationEnv(gymnasium.Env[Observation, Any]):
             if seed.__class__ is int and len(_seeded) < SEEDS:
                 _seeded[seed] = self.np_random.bit_generator.state
         else:
-            self._np_random.bit_generator.state = known
+            self._np_random = _generator(self._np_random, known)
             self._np_random_seed = seed
 
     def _begun(self, verb: str) -> Turn:
@@ -176,6 +186,10 @@ class ConversationEnv(gymnasium.Env[Observation, Any]):
 
     def _cycle(self, split: str, difficulty: str) -> tuple[str, ...]:
         return self.parts.cycles[difficulty]
+
+    def _kind_of(self, name: SceneName) -> str:
+        cycle = self._cycle(name.split, name.difficulty)
+        return cycle[name.number % len(cycle)]
 
     def _suffix(self) -> str:
         return ""
@@ -198,7 +212,7 @@ class ConversationEnv(gymnasium.Env[Observation, Any]):
     def _ask_customer(self, brief: Any, act: Action) -> dict[str, Any]:
         """Let a user's callable play the customer: (brief, transcript, action) -> one customer act."""
         assert callable(self._customer)
-        return self._customer(brief, self._messages.copy(), msgspec.to_builtins(act))
+        return self._customer(brief, list(map(dict.copy, self._messages)), msgspec.to_builtins(act))
 
     def _caption(self) -> str:
         turn = self._begun("draw")
@@ -229,6 +243,15 @@ SEEDS = 10_000
 """How many seeds' generator states are kept: making one anew costs as much as two steps."""
 _seeded: dict[int, Mapping[str, Any]] = {}
 _systems: dict[tuple[str, str], tuple[Message, ...]] = {}
+
+
+def _generator(current: np.random.Generator, state: Mapping[str, Any]) -> np.random.Generator:
+    """The generator in that state: the same one where it is of the state's kind."""
+    kind = state["bit_generator"]
+    if current.bit_generator.__class__.__name__ != kind:
+        current = np.random.Generator(getattr(np.random, kind)())
+    current.bit_generator.state = state
+    return current
 
 
 def system_message(parts: Parts, prompt: str) -> tuple[Message, ...]:

@@ -38,7 +38,7 @@ class State(Protocol):
     def key(self) -> Any: ...
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Parts:
     """An environment's small parts, as the engine calls them."""
 

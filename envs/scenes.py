@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -54,8 +54,10 @@ class ScenePool:
         suffix: str = "",
         kinds: Sequence[str] | None = None,
         scenes: Iterable[int | str] | None = None,
+        kind_of: Callable[[SceneName], str] | None = None,
     ) -> None:
         self._prefix, self._cycle, self._suffix = prefix, cycle, suffix
+        self._kind_of = kind_of or (lambda name: cycle[name.number % len(cycle)])
         self._slots = self._allowed(kinds)
         self._names = None if scenes is None else self._listed(scenes, kinds)
 
@@ -91,8 +93,10 @@ class ScenePool:
         return slots
 
     def _listed(self, scenes: Iterable[int | str], kinds: Sequence[str] | None) -> list[str]:
+        if isinstance(scenes, str) or not isinstance(scenes, Iterable):
+            raise BadArgument(f"scenes={scenes!r} is no list: give a range, or a list of numbers or scene names.")
         names = [self._named(scene) for scene in scenes]
-        kept = names if kinds is None else [name for name in names if self._slot(name) in self._slots]
+        kept = names if kinds is None else [name for name in names if self._kind_of(SceneName.parse(name)) in kinds]
         if not kept:
             raise BadArgument(f"scenes={scenes!r} with kinds={kinds!r} leaves no scene: widen one of them.")
         return kept
@@ -107,6 +111,3 @@ class ScenePool:
         if isinstance(scene, bool) or not isinstance(scene, int | np.integer) or not 0 <= scene < POOL_SIZE:
             raise BadArgument(f"scenes holds {scene!r}: give whole numbers from 0 to {POOL_SIZE - 1}, or scene names.")
         return f"{self._prefix}{int(scene):06d}{self._suffix}"
-
-    def _slot(self, name: str) -> int:
-        return SceneName.parse(name).number % len(self._cycle)

@@ -7,6 +7,7 @@ A bounded number of them is kept.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -33,7 +34,7 @@ class Turn:
     """One point of a conversation: what the agent did, what came of it, and where it stands."""
 
     __slots__ = (
-        "act", "content", "held", "kept", "next", "number", "over", "parent", "plain", "reward", "scene", "shared",
+        "act", "content", "kept", "next", "number", "over", "parent", "plain", "reward", "scene", "shared",
         "state", "terminated", "terms", "text", "total", "truncated",
     )  # fmt: skip
 
@@ -45,10 +46,8 @@ class Turn:
     """The agent's words, exactly as given."""
     content: str
     """The answer to them."""
-    held: list[Fact] | None
-    """The facts of a turn that is met once."""
     kept: bytes
-    """The facts of a turn that is met again, encoded: small, and nobody can change them for the others."""
+    """The facts, encoded: small, and whoever changes what they were given changes it for nobody else."""
     plain: bool
     """Whether results and the customer's words are all there is: no fault, no end."""
     terms: dict[str, float]
@@ -67,18 +66,13 @@ class Turn:
 
     @property
     def facts(self) -> list[Fact]:
-        """What became visible in this turn; of a kept turn, a fresh copy."""
-        return _decode(self.kept) if self.held is None else self.held
-
-    def keep(self) -> None:
-        """Lay the facts by, for all that will meet this turn."""
-        if self.held is not None:
-            self.kept, self.held = _encode(self.held), None
+        """What became visible in this turn, in a fresh copy."""
+        return _decode(self.kept)
 
     def info(self) -> dict[str, Any]:
         """The info of this turn: the same keys, of the same types, at every turn."""
         scene = self.scene
-        facts = _decode(self.kept) if self.held is None else [fact.copy() for fact in self.held]
+        facts = _decode(self.kept)
         info = {
             "scene": scene.name,
             "kind": scene.kind,
@@ -117,29 +111,38 @@ class Tree:
 
     def __init__(self, parts: Parts, reward: Reward, decide: Decide | None = None, strict: bool = False) -> None:
         self._strict = strict
-        self._parts, self._reward, self._decide = parts, reward, decide
+        self.parts, self._reward, self._decide = parts, reward, decide
         self._parser = Parser(parts.actions)
         self._roots: dict[str, Turn | None] = {}
         self._count = 0
-        self._nothing = reward.score((), False, 0.0)
+        self._nothing = reward.nothing()
 
     def root(self, name: str, build: Callable[[str], Any]) -> Turn:
         """The opening of a scene; a scene that is met a second time is kept, with all that follows."""
         turn = self._roots.get(name)
         if turn is None:
             turn = self._opening(build(name))
-            if name in self._roots and self._decide is None:
+            if self._decide is not None:
+                return turn
+            if name in self._roots:
                 turn.next = {}
-                self.share(turn)
-            self._roots[name] = turn if turn.shared else None
-            self._count += 1
+                self._roots[name] = self.share(turn)
+            else:
+                self._roots[name] = None
+                self._count += 1
             if self._count > KEPT:
                 self._forget()
         return turn
 
+    def adopted(self, turn: Turn) -> Turn:
+        """A turn of another tree, to go on from here: what follows it is this tree's business."""
+        twin = copy.copy(turn)
+        twin.state, twin.next, twin.shared = turn.state.copy(), None, True
+        return twin
+
     def grow(self, before: Turn, action: Any, limit: int) -> Turn:
         """The turn that an action leads to; a strict tree raises where the action is malformed."""
-        parts = self._parts
+        parts = self.parts
         act: Any = self._parser.parse(action)
         if act.__class__ is Malformed:
             if self._strict:
@@ -162,7 +165,7 @@ class Tree:
         if over:
             turn.truncated = not ended
             self._end(turn, facts)
-        turn.held = facts
+        turn.kept = _encode(facts)
         late = number > scene.par
         if turn.plain and not late and not self._reward.extra:
             turn.terms, turn.reward, turn.total = self._nothing, 0.0, before.total
@@ -170,7 +173,7 @@ class Tree:
             turn.terms = self._reward.score(facts, late, before.total)
             turn.reward = sum(turn.terms.values())
             turn.total = before.total + turn.reward
-        self._remember(before, turn, act is not None or action.__class__ is str)
+        self._remember(before, turn, action)
         return turn
 
     def state(self, turn: Turn) -> Any:
@@ -183,7 +186,6 @@ class Tree:
         """The turn, as one that several others will follow."""
         self.state(turn)
         turn.shared = True
-        turn.keep()
         return turn
 
     def _take(self, before: Turn) -> Any:
@@ -197,21 +199,31 @@ class Tree:
         return state
 
     def _replayed(self, turn: Turn) -> Any:
-        state = self._parts.start(turn.scene)
-        state.memory.fold(None, self._parts.opening(state))
-        for each in turn.path()[1:]:
+        """The state at a turn, played anew from the last turn before it whose state is at hand."""
+        path: list[Turn] = []
+        while turn.state is None and turn.parent is not None:
+            path.append(turn)
+            turn = turn.parent
+        state = self._begun(turn) if turn.state is None else turn.state.copy()
+        for each in reversed(path):
             if each.act is not None:
-                self._parts.play(state, each.act, None)
+                self.parts.play(state, each.act, None)
             state.memory.fold(each.act, each.facts)
         return state
 
+    def _begun(self, root: Turn) -> Any:
+        state = self.parts.start(root.scene)
+        state.memory.fold(None, self.parts.opening(state))
+        return state
+
     def _opening(self, scene: Any) -> Turn:
-        parts = self._parts
+        parts = self.parts
         turn = Turn()
         turn.state = state = parts.start(scene)
-        turn.held = facts = parts.opening(state)
+        facts = parts.opening(state)
         turn.scene, turn.parent, turn.act = scene, None, None
         turn.text, turn.content = "", parts.say(scene, facts, 0)
+        turn.kept = _encode(facts)
         state.memory.fold(None, facts)
         turn.number, turn.next = 0, None
         turn.plain = True
@@ -222,7 +234,7 @@ class Tree:
 
     def _word(self, turn: Turn, facts: list[Fact]) -> None:
         """The answer to an action: notes and results first, then the customer's words."""
-        parts, lines, said, plain = self._parts, [], [], True
+        parts, lines, said, plain = self.parts, [], [], True
         for fact in facts:
             kind = fact["kind"]
             if kind == "said":
@@ -240,35 +252,41 @@ class Tree:
     def _end(self, turn: Turn, facts: list[Fact]) -> None:
         """Close the conversation: the end is a fact like any other, and pays the goal."""
         state = turn.state
-        end: Fact = {"kind": "end", "why": state.ended or "out_of_turns", "goal": self._parts.goal(state)}
+        end: Fact = {"kind": "end", "why": state.ended or "out_of_turns", "goal": self.parts.goal(state)}
         line = note(end)
         facts.append(end)
         turn.plain = False
         turn.content = f"{turn.content}\n{line}" if turn.content else line
 
-    def _remember(self, before: Turn, turn: Turn, known: bool) -> None:
-        """Keep a turn under the text that leads to it; `known` says that the text alone does lead to it."""
+    def _remember(self, before: Turn, turn: Turn, action: Any) -> None:
+        """Keep a turn under the text that leads to it, where that text alone does."""
         turn.next = None
-        if before.next is not None and known and len(turn.text) <= LONG:
+        if before.next is None or turn.act is None or len(turn.text) > LONG:
+            return
+        if turn.text is action or action.__class__ is not str:
             before.next[turn.text] = turn
             turn.next = {}
-            turn.keep()
             if turn.over:
                 turn.state = None
             self._count += 1
+            if self._count > KEPT:
+                self._forget()
 
     def _forget(self) -> None:
-        """Drop the older half of the scenes; whoever stands in one of them goes on undisturbed."""
+        """Drop the older half of the scenes; whoever stands in one of them goes on undisturbed, but keeps no more."""
         for name in list(self._roots)[: len(self._roots) // 2 + 1]:
-            self._count -= _size(self._roots.pop(name))
+            self._count -= _release(self._roots.pop(name))
 
 
-def _size(root: Turn | None) -> int:
-    """How many turns are kept under a root."""
-    count, pending = 1, list((root.next or {}).values()) if root else []
+def _release(root: Turn | None) -> int:
+    """Keep nothing under a root any more; back comes how many turns that were."""
+    count, pending = 1, [root] if root else []
     while pending:
-        count += 1
-        pending.extend((pending.pop().next or {}).values())
+        turn = pending.pop()
+        following = list((turn.next or {}).values())
+        turn.next = None
+        count += len(following)
+        pending += following
     return count
 
 
@@ -284,14 +302,14 @@ def tell(info: dict[str, Any], facts: list[Fact]) -> None:
             info["outcome"], info["is_success"] = fact["why"], fact["goal"] >= 1
 
 
-_shared: dict[tuple[str, int | None, bool], Tree] = {}
+_shared: dict[tuple[Parts, int | None, bool], Tree] = {}
 
 
 def tree_of(parts: Parts, reward: Reward | None, decide: Decide | None, max_turns: int | None, strict: bool) -> Tree:
     """The tree that an environment walks: one for all like environments, its own where a user's code takes part."""
     if reward is not None or decide is not None:
         return Tree(parts, reward or Reward(), decide, strict)
-    key = (parts.name, max_turns, strict)
+    key = (parts, max_turns, strict)
     if key not in _shared:
         _shared[key] = Tree(parts, Reward(), None, strict)
     return _shared[key]

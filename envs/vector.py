@@ -16,7 +16,7 @@ from .conversation import ConversationEnv, Observation
 from .errors import BadArgument, ResetNeeded
 from .memory import Fact
 from .turns import Turn
-from .vector_infos import Mask, Where, batch_infos, facts_of, mask_of, spread
+from .vector_infos import Mask, Where, batch_infos, mask_of, spread
 
 Observations = tuple[Observation, ...]
 
@@ -71,7 +71,7 @@ class ConversationVectorEnv(VectorEnv[Observations, Sequence[Any], npt.NDArray[A
         turns, facts = [], []
         for i in where.tolist():
             turns.append(self.envs[i].begin(seeds[i], options or None))
-            facts.append(facts_of(turns[-1]))
+            facts.append(turns[-1].facts)
         self._begun = True
         return tuple(env.observe() for env in self.envs), batch_infos(turns, facts, where, self.num_envs)
 
@@ -118,7 +118,7 @@ class ConversationVectorEnv(VectorEnv[Observations, Sequence[Any], npt.NDArray[A
         terminations = np.fromiter([turn.terminated for turn in turns], np.bool_, size)
         truncations = np.fromiter([turn.truncated for turn in turns], np.bool_, size)
         ended = np.flatnonzero(terminations | truncations)
-        facts = [facts_of(turn) for turn in turns]
+        facts = [turn.facts for turn in turns]
         final = self._begin_next(ended, observations, turns, facts) if len(ended) else {}
         infos = batch_infos(turns, facts, self._all, size)
         infos.update(final)
@@ -133,7 +133,7 @@ class ConversationVectorEnv(VectorEnv[Observations, Sequence[Any], npt.NDArray[A
         final_info = batch_infos([turns[i] for i in numbers], [facts[i] for i in numbers], ended, size)
         for i in numbers:
             turns[i] = self.envs[i].begin()
-            observations[i], facts[i] = self.envs[i].observe(), facts_of(turns[i])
+            observations[i], facts[i] = self.envs[i].observe(), turns[i].facts
         return {"final_obs": final_obs, "_final_obs": mask, "final_info": final_info, "_final_info": mask.copy()}
 
     def _seeds(self, seed: int | Sequence[int | None] | None) -> Sequence[int | None]:

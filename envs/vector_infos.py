@@ -19,11 +19,6 @@ Where = npt.NDArray[np.intp]
 """The numbers of some of the conversations."""
 
 
-def facts_of(turn: Turn) -> list[Fact]:
-    """A turn's facts, to give away: a kept turn makes a copy itself."""
-    return turn.facts if turn.held is None else list(map(dict.copy, turn.held))
-
-
 def batch_infos(turns: Sequence[Turn], facts: Sequence[list[Fact]], where: Where, size: int) -> dict[str, Any]:
     """The infos of the turns of the conversations `where`, of `size` in all: `Turn.info` for many turns."""
     mask = mask_of(where, size)

@@ -14,6 +14,7 @@ All penalties of an episode together are at most 1, so that the return lies in [
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -47,7 +48,8 @@ class Reward:
     """Scores the facts of a step.
 
     `extra` adds terms of a user's own (a judge, a learned model): each is a function of the step's facts. What they pay
-    is held within what the table leaves: none turns a failed goal into a return above 0, or one outside [-1, 1].
+    is held within what the table leaves: none lifts a return above the share of the goal that was reached, or takes it
+    below -1.
     """
 
     prices: Prices = PRICES
@@ -85,13 +87,19 @@ class Reward:
             self._add(terms, facts, before)
         return terms
 
+    def nothing(self) -> dict[str, float]:
+        """The terms of a step at which nothing is paid."""
+        return dict.fromkeys((*TERMS, *self.extra), 0.0)
+
     def _add(self, terms: dict[str, float], facts: Sequence[Fact], before: float) -> None:
-        """Pay the extra terms within what is left: up to 1 with the goal reached, up to 0 without."""
-        won = terms["goal"] > 0
+        """Pay the extra terms within what is left: no return above the share of the goal that is reached."""
+        reached = terms["goal"]
         for name, term in self.extra.items():
+            value = float(term(facts))
+            if not math.isfinite(value):
+                raise ValueError(f"The extra term {name!r} gave {value!r}: a term is a finite number; mend the term.")
             now = before + sum(terms.values())
-            upper = max((1.0 if won else 0.0) - now, 0.0)
-            terms[name] = min(max(float(term(facts)), -1.0 - now), upper)
+            terms[name] = min(max(value, -1.0 - now), max(reached - now, 0.0))
 
 
 def _limit(terms: dict[str, float], before: float) -> None:

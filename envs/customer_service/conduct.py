@@ -96,14 +96,16 @@ def _refund(memory: Memory, order: reading.View, request: reading.Request) -> st
     return None if method == reading.paid_by(order) else "refund_method"
 
 
-def breaches(memory: Memory, people: People, act: Action) -> list[Fact]:
+def breaches(memory: Memory, act: Action) -> list[Fact]:
     """The house rules that an act breaks, given what was shown before it; most acts break none."""
     check = CHECKS.get(act.__class__)
-    found = check(memory, act) if check else []
+    return check(memory, act) if check else []
+
+
+def spoken(memory: Memory, people: People, act: Action) -> list[Fact]:
+    """The house rules that an act's free words break."""
     words = getattr(act, "message", "") or getattr(act, "summary", "")
-    if words:
-        found = [*found, *(breach(*item) for item in breaches_in(memory, people, words))]
-    return found
+    return [breach(*found) for found in breaches_in(memory, people, words)] if words else []
 
 
 def breach(rule: str, why: str) -> Fact:

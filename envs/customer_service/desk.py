@@ -10,7 +10,7 @@ from ..memory import Fact, Memory
 from ..parts import Decide
 from . import customer
 from .actions import Close, HandOver
-from .conduct import breaches
+from .conduct import breaches, spoken
 from .customer import Mind
 from .rules import RULES
 from .scenes import Scene
@@ -50,16 +50,19 @@ def opening(state: State) -> list[Fact]:
 
 def play(state: State, act: Action, decide: Decide | None) -> list[Fact]:
     """One act of the agent: the house rules that it breaks, then what comes of it."""
-    facts = breaches(state.memory, state.scene.people, act)
+    memory = state.memory
+    facts = breaches(memory, act)
+    sound = not facts
+    facts += spoken(memory, state.scene.people, act)
     rule = RULES.get(act.__class__)
     if rule is not None:
         facts.append(_recorded(state, act, rule(state.store, act)))
     elif isinstance(act, HandOver):
-        facts.append(_handed_over(state))
+        facts.append(_handed_over(state, sound))
     elif isinstance(act, Close):
         state.ended = "closed"
     else:
-        facts += _answered(state, act, decide, not facts)
+        facts += _answered(state, act, decide, sound)
     return facts
 
 
@@ -81,12 +84,23 @@ def _recorded(state: State, act: Action, outcome: Result | Refused) -> Fact:
     if outcome.writes:
         state.writes.append(act)
         _settle(state, lambda goal: goal.action == act)
+        return {"kind": "result", "act": name, "shows": _news(state.memory, outcome.shows)}
     return {"kind": "result", "act": name, "shows": outcome.shows}
 
 
-def _handed_over(state: State) -> Fact:
+def _news(memory: Memory, shows: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """What a change shows: of each record that was read before, the fields that are not as they were shown."""
+    found = {}
+    for name, view in shows.items():
+        known = memory.seen.get(name, {})
+        found[name] = {field: value for field, value in view.items() if field not in known or known[field] != value}
+    return found
+
+
+def _handed_over(state: State, sound: bool) -> Fact:
     state.ended = "handed_over"
-    _settle(state, lambda goal: goal.hand_over)
+    if sound:
+        _settle(state, lambda goal: goal.hand_over)
     return {"kind": "result", "act": "hand_over", "shows": {}}
 
 

@@ -94,6 +94,12 @@ class Shelf(dict[str, T]):
 
     __hash__ = None
 
+    def __or__(self, other: Any) -> Any:
+        return dict(self) | other
+
+    def __ror__(self, other: Any) -> Any:
+        return other | dict(self)
+
     def keys(self) -> KeysView[str]:  # type: ignore[override]
         return dict.fromkeys(self._ids).keys()
 
@@ -176,10 +182,14 @@ def _customer(
 ) -> Customer:
     """A customer whose first name no other has; each has a card and PayPal, and beyond easy a gift card."""
     easy = level.name == "easy"
-    one, two, three, *where = draws[9 * place : 9 * place + 7]
-    share = 65536 // level.people
-    sizes = (EASY, EASY) if easy else (len(FIRST_NAMES), len(LAST_NAMES))
-    first, last = paired(one // level.people + place * share, two, sizes, test, easy)
+    two, three, *where = draws[9 * place : 9 * place + 6]
+    if easy:
+        first = (below(draws[27], EASY) + 5 * place) % EASY
+        last = 2 * below(two, EASY // 2) + ((first + test) & 1)
+    else:
+        half = len(FIRST_NAMES) // 2
+        first = 2 * ((below(draws[27], half) + 11 * place) % half) + test
+        last = 2 * below(two, len(LAST_NAMES) // 2) + test
     given, family = FIRST_NAMES[first], LAST_NAMES[last]
     mail = f"{given}.{family}@{MAIL_DOMAINS[below(three, 2 if easy else len(MAIL_DOMAINS))]}".lower()
     if easy:
@@ -194,6 +204,7 @@ def _customer(
 CARD = PaymentMethod("credit_card")
 WALLET = PaymentMethod("paypal")
 STATUSES = ("pending", "delivered", "processed", "cancelled")
+"""What an order that no request is about can be; on easy none is cancelled."""
 
 
 def stocked(name: str, test: bool, level: Level, needs: list[Need], balance: int, more: int) -> Stock:
@@ -225,7 +236,7 @@ def stocked(name: str, test: bool, level: Level, needs: list[Need], balance: int
         holder = caller if place < mine else other
         person = customers[holder]
         method = list(person.payment_methods)[five & 1]
-        return _ordered(holder, person, statuses.get(place) or STATUSES[one & 3], items, method)
+        return _ordered(holder, person, statuses.get(place) or STATUSES[below(one, 3 if easy else 4)], items, method)
 
     base = Base(products, customers, Shelf(order_ids, order))
     base.__dict__["named_once"] = product_ids

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..actions import ActionSet
@@ -178,54 +178,62 @@ NOTHING = {"find_customer": "no such customer", "hand_over": "done"}
 
 def _view(name: str, view: dict[str, Any]) -> str:
     """A record, or the part of it that was shown."""
-    if "status" in view:
-        return _order(name, view)
     if "price" in view:
         stock = "available" if view["available"] else "sold out"
         return f"{name} ({_options(view['options'])}) price {view['price']} {stock}"
     if name == "customer":
         return f"customer_id {view['customer_id']}"
-    if "payment_methods" in view or "address" in view:
-        return _customer(name, view)
-    return f"{name} {view['name']}"
+    if "name" in view:
+        return f"{name} {view['name']}"
+    parts = [words for field, value in view.items() if (words := FIELDS[field](value))]
+    return f"{name}: {'; '.join(parts) or 'unchanged'}"
 
 
 def _options(options: dict[str, str]) -> str:
     return ", ".join([f"{axis} {value}" for axis, value in options.items()])
 
 
-def _order(name: str, view: dict[str, Any]) -> str:
-    parts = [f"{name}: status {view['status']}, customer {view['customer']}"]
-    parts += [
-        f"{item['item']} ({item['product']} {item['name']}, {_options(item['options'])}) price {item['price']}"
-        for item in view["items"]
-    ]
-    parts.append(f"total {view['total']}")
-    parts += [f"{payment['kind']} {payment['amount']} by {payment['method']}" for payment in view["payments"]]
-    parts.append(f"address {place(view['address'])}")
-    if "cancel_reason" in view:
-        parts.append(f"cancel_reason {view['cancel_reason']}")
-    if "return" in view:
-        parts.append(f"return {', '.join(view['return']['items'])} to {view['return']['method']}")
-    if "exchange" in view:
-        swap = view["exchange"]
-        items, new = ", ".join(swap["items"]), ", ".join(swap["new_items"])
-        parts.append(f"exchange {items} for {new}, difference {swap['difference']} by {swap['method']}")
-    return "; ".join(parts)
+def _items(items: list[dict[str, Any]]) -> str:
+    return "; ".join(
+        [f"{i['item']} ({i['product']} {i['name']}, {_options(i['options'])}) price {i['price']}" for i in items]
+    )
 
 
-def _customer(name: str, view: dict[str, Any]) -> str:
-    parts = []
-    if "email" in view:
-        parts.append(f"{view['first_name']} {view['last_name']}, {view['email']}")
-    if "address" in view:
-        parts.append(f"address {place(view['address'])}")
-    for method, about in view.get("payment_methods", {}).items():
-        balance = f" balance {about['balance']}" if "balance" in about else ""
-        parts.append(f"{method} {about['kind']}{balance}")
-    if "orders" in view:
-        parts.append(f"orders {', '.join(view['orders']) or 'none'}")
-    return f"{name}: {'; '.join(parts)}"
+def _payments(payments: list[dict[str, Any]]) -> str:
+    return "; ".join([f"{payment['kind']} {payment['amount']} by {payment['method']}" for payment in payments])
+
+
+def _methods(methods: dict[str, dict[str, Any]]) -> str:
+    return "; ".join(
+        [
+            f"{name} {method['kind']}" + (f" balance {method['balance']}" if "balance" in method else "")
+            for name, method in methods.items()
+        ]
+    )
+
+
+def _exchange(swap: dict[str, Any]) -> str:
+    items, new = ", ".join(swap["items"]), ", ".join(swap["new_items"])
+    return f"exchange {items} for {new}, difference {swap['difference']} by {swap['method']}"
+
+
+FIELDS: dict[str, Callable[[Any], str]] = {
+    "status": lambda status: f"status {status}",
+    "customer": lambda customer: f"customer {customer}",
+    "items": _items,
+    "total": lambda total: f"total {total}",
+    "address": lambda address: f"address {place(address)}",
+    "payments": _payments,
+    "cancel_reason": lambda reason: f"cancel_reason {reason}",
+    "return": lambda back: f"return {', '.join(back['items'])} to {back['method']}",
+    "exchange": _exchange,
+    "first_name": lambda name: f"first name {name}",
+    "last_name": lambda name: f"last name {name}",
+    "email": lambda email: f"email {email}",
+    "payment_methods": _methods,
+    "orders": lambda orders: f"orders {', '.join(orders) or 'none'}",
+}
+"""Field of an order or a customer -> its words."""
 
 
 def brief(prompt: str) -> str:
