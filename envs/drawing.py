@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
-from .render import Block, wrap
+from .blocks import Block, wrap
 
 WIDTH, HEIGHT = 960, 720
 HEADER = 48

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 import stateset_gym  # noqa: F401
-from stateset_gym.envs.render import Renderer, wrap
+from stateset_gym.envs.blocks import wrap
+from stateset_gym.envs.render import Renderer
 
 SCENE = "Echo-v0/train/hard/000007"
 
