@@ -125,7 +125,7 @@ class ConversationEnv(gymnasium.Env[Observation, Any]):
     def observe(self) -> Observation:
         """The observation of this turn."""
         number = self._turn.number  # type: ignore[union-attr]
-        return {"messages": list(map(dict.copy, self._messages)), "turn": number, "turns_left": self._limit - number}
+        return {"messages": self._messages.copy(), "turn": number, "turns_left": self._limit - number}
 
     def render(self) -> Any:
         """The transcript so far: a string (`ansi`), an image (`rgb_array`), or nothing (`human` shows it by itself)."""

@@ -126,7 +126,7 @@ class Tree:
                 return turn
             if name in self._roots:
                 turn.next = {}
-                self._roots[name] = self.share(turn)
+                self._roots[name] = turn
             else:
                 self._roots[name] = None
                 self._count += 1
@@ -265,9 +265,10 @@ class Tree:
             return
         if turn.text is action or action.__class__ is not str:
             before.next[turn.text] = turn
-            turn.next = {}
             if turn.over:
                 turn.state = None
+            else:
+                turn.next = {}
             self._count += 1
             if self._count > KEPT:
                 self._forget()

@@ -1,7 +1,7 @@
 """The simulated customer: what they know, when they tell it, how they react, and when they have had enough.
 
 `decide` is the customer's mind and changes nothing: it gives one act, as a dict. `enact` carries an act out, whoever
-decided it, so that a model can play the customer under the same verification.
+decided it, so that a model can play the customer (`played.py`) under the same verification.
 """
 
 from __future__ import annotations
@@ -12,45 +12,15 @@ from typing import Any
 import msgspec
 
 from ..actions import Action
-from ..errors import BadArgument
 from ..memory import PERSON, Fact
 from .actions import Apologise, Ask, Inform, Propose, Refuse
-from .goals import Knowledge, Plot, Request
+from .goals import PERSON_FIELDS, Plot, Request, alike, ordered
+from .mind import Mind, knows_of, open_requests
+from .played import Answer, checked
 
-Answer = dict[str, Any]
-ACTS = ("tell", "cannot_tell", "accept", "decline", "change", "push_back", "drift", "leave")
-PERSON_FIELDS = ("email", "name", "postcode")
+__all__ = ["NUMBERS", "Answer", "Mind", "brief", "checked", "decide", "enact", "open_requests", "opening"]
+
 NUMBERS = ("no", "one", "two", "three", "four", "five")
-
-
-class Mind:
-    """What changes in a customer during a conversation."""
-
-    __slots__ = ("changed", "patience", "pushed", "replies", "said", "settled", "voiced")
-
-    def __init__(self, patience: int) -> None:
-        self.voiced = 0
-        """How many requests they have voiced, in their order."""
-        self.settled: set[int] = set()
-        self.changed: set[int] = set()
-        """The requests on which they have changed their mind."""
-        self.said: dict[tuple[int, str], int] = {}
-        """How often they were asked for a field, or told it: (request, field) -> times."""
-        self.patience = patience
-        self.pushed = 0
-        self.replies = 0
-
-    def copy(self) -> Mind:
-        """A mind that goes its own way."""
-        twin = Mind(self.patience)
-        twin.voiced, twin.pushed, twin.replies = self.voiced, self.pushed, self.replies
-        twin.settled, twin.changed, twin.said = self.settled.copy(), self.changed.copy(), self.said.copy()
-        return twin
-
-    def key(self) -> tuple[Any, ...]:
-        """What tells two minds apart."""
-        said = tuple(sorted(self.said.items()))
-        return self.voiced, tuple(self.settled), tuple(self.changed), said, self.patience, self.pushed, self.replies
 
 
 def opening(plot: Plot, mind: Mind) -> list[Fact]:
@@ -61,11 +31,6 @@ def opening(plot: Plot, mind: Mind) -> list[Fact]:
     facts += _voice(plot, mind)
     facts += [_tell(plot, mind, PERSON, field, "opening") for field in plot.person.opens]
     return facts
-
-
-def open_requests(plot: Plot, mind: Mind) -> list[tuple[int, Request]]:
-    """The requests that are voiced and not settled."""
-    return [(no, plot.requests[no]) for no in range(mind.voiced) if no not in mind.settled]
 
 
 def decide(plot: Plot, mind: Mind, act: Action, sound: bool) -> Answer:
@@ -112,24 +77,6 @@ def enact(plot: Plot, mind: Mind, act: Action, answer: Answer, sound: bool) -> l
     return [_said(kind, no, None, None, how)]
 
 
-def checked(plot: Plot, mind: Mind, answer: Any) -> Answer:
-    """An act that a user's own customer gave, made sure of."""
-    if not isinstance(answer, dict) or answer.get("act") not in ACTS:
-        raise BadArgument(f"The customer answered {answer!r}: give a dict whose 'act' is one of {', '.join(ACTS)}.")
-    unknown = sorted(set(answer) - {"act", "no", "field", "how", "message"})
-    if unknown:
-        raise BadArgument(
-            f"The customer's act {answer['act']!r} has {unknown}: only act, no, field, how and message are known."
-        )
-    found = open_requests(plot, mind)
-    no = answer.get("no", found[0][0] if found and answer.get("field") not in PERSON_FIELDS else PERSON)
-    if not isinstance(no, int) or not PERSON <= no < len(plot.requests):
-        raise BadArgument(f"The customer's act names request {no!r}: there are requests 0 to {len(plot.requests) - 1}.")
-    if answer["act"] in ("accept", "change") and no == PERSON:
-        raise BadArgument(f"The customer's act {answer['act']!r} needs an open request: give its number as 'no'.")
-    return {**answer, "no": no}
-
-
 def brief(plot: Plot) -> dict[str, Any]:
     """What a model that plays the customer is told: who they are, what they know, what they want."""
     found: dict[str, Any] = msgspec.to_builtins(plot)
@@ -144,13 +91,9 @@ def _said(act: str, no: int, field: str | None, value: Any, how: str) -> Fact:
     return fact
 
 
-def _knows(plot: Plot, no: int) -> Knowledge:
-    return plot.person if no == PERSON else plot.requests[no].knows
-
-
 def _tell(plot: Plot, mind: Mind, no: int, field: str, how: str) -> Fact:
     """Tell a field: wrongly the first time where they are mistaken, and as they want it now."""
-    knows = _knows(plot, no)
+    knows = knows_of(plot, no)
     times = mind.said.get((no, field), 0)
     mind.said[no, field] = times + 1
     if not times and field in knows.mistakes:
@@ -186,7 +129,7 @@ def _asked(plot: Plot, mind: Mind, act: Ask, sound: bool) -> Answer:
 
 def _answer(plot: Plot, mind: Mind, no: int, field: str) -> Answer:
     """Tell a field, again where it was told before, or say that they cannot."""
-    knows = _knows(plot, no)
+    knows = knows_of(plot, no)
     times = mind.said.get((no, field), 0)
     if field not in knows.values:
         return {"act": "cannot_tell", "no": no, "field": field, "waste": times > 0 or field not in knows.unknown}
@@ -200,9 +143,9 @@ def _proposed(plot: Plot, mind: Mind, act: Propose, sound: bool) -> Answer:
     """Agree to what they want, change their mind where they are due to, or say what is wrong with it."""
     for no, request in open_requests(plot, mind):
         goal = request.goal
-        if goal.action == act.action:
+        if alike(goal.action, act.action):
             return {"act": "accept", "no": no}
-        if goal.first == act.action and no not in mind.changed:
+        if alike(goal.first, act.action) and no not in mind.changed:
             return {"act": "change", "no": no}
     for no, request in open_requests(plot, mind):
         if request.request == str(act.action.__struct_config__.tag):
@@ -216,8 +159,9 @@ def _wrong(request: Request, mind: Mind, no: int, act: Propose) -> str | None:
     wanted = goal.first if goal.first is not None and no not in mind.changed else goal.action
     if wanted is None:
         return None
-    for name in act.action.__struct_fields__:
-        if getattr(act.action, name) != getattr(wanted, name):
+    meant, given = ordered(wanted), ordered(act.action)
+    for name in given.__struct_fields__:
+        if getattr(given, name) != getattr(meant, name):
             field = TOLD_BY.get(name)
             return field if field in request.knows.values else None
     return None

@@ -6,7 +6,8 @@ from typing import Any, Literal
 
 import msgspec
 
-from .actions import Claim, RequestKind, Rule, Write
+from ..actions import Action
+from .actions import ChangeItems, Claim, ExchangeItems, RequestKind, ReturnItems, Rule, Write
 
 Talk = Literal["plain", "curt", "talkative"]
 
@@ -85,3 +86,32 @@ DETAILS: dict[str, tuple[str, ...]] = {
 
 WITHOUT_ORDER = ("product_question", "change_profile_address", "out_of_scope")
 """The kinds of request that concern no order."""
+
+QUESTIONS = {"order_question": ("status", "total"), "product_question": ("price", "available")}
+"""The kinds of request that are questions -> what can be asked."""
+
+PERSON_FIELDS = ("email", "name", "postcode")
+"""What customers tell of themselves."""
+
+
+def fields_of(kind: str) -> tuple[str, ...]:
+    """What customers can tell of a request of a kind."""
+    order = () if kind in WITHOUT_ORDER else ("order_id", "product")
+    question = ("question",) if kind in QUESTIONS else ()
+    return tuple(dict.fromkeys((*order, *question, *DETAILS[kind])))
+
+
+def alike(one: Action | None, other: Action | None) -> bool:
+    """Whether two changes are one and the same, in whatever order they list their items."""
+    return one == other or (type(one) is type(other) and ordered(one) == ordered(other))
+
+
+def ordered(action: Any) -> Any:
+    """A change with its items in a fixed order; each new item stays with the one that it replaces."""
+    if isinstance(action, ReturnItems):
+        return msgspec.structs.replace(action, item_ids=tuple(sorted(action.item_ids)))
+    if not isinstance(action, ChangeItems | ExchangeItems) or len(action.item_ids) != len(action.new_item_ids):
+        return action
+    pairs = sorted(zip(action.item_ids, action.new_item_ids, strict=True))
+    old, new = tuple(pair[0] for pair in pairs), tuple(pair[1] for pair in pairs)
+    return msgspec.structs.replace(action, item_ids=old, new_item_ids=new)

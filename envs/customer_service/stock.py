@@ -66,15 +66,15 @@ class Stock(NamedTuple):
 class Shelf(dict[str, T]):
     """Records by id, each made when it is first looked at."""
 
-    __slots__ = ("_ids", "_make")
+    __slots__ = ("_ids", "_make", "_maker")
 
-    def __init__(self, ids: tuple[str, ...], make: Callable[[int], T]) -> None:
-        self._ids, self._make = ids, make
+    def __init__(self, ids: tuple[str, ...], maker: Maker, make: Callable[[Maker, int], T]) -> None:
+        self._ids, self._maker, self._make = ids, maker, make
 
     def __missing__(self, name: str) -> T:
         if name not in self._ids:
             raise KeyError(name)
-        made = self[name] = self._make(self._ids.index(name))
+        made = self[name] = self._make(self._maker, self._ids.index(name))
         return made
 
     def get(self, name: str, default: Any = None) -> Any:
@@ -147,108 +147,120 @@ def address(draws: Draws, test: bool, level: Level) -> Address:
     return Address(f"{1 + below(three, 240)} {STREETS[street]}", city, state, country, f"{10000 + four}", flat)
 
 
-def _product(draws: Draws, item_ids: tuple[str, ...], place: int, test: bool, easy: bool) -> Product:
-    """A product with four variants; no two of a store share a noun."""
-    one, two, three, four = draws[4 * place : 4 * place + 4]
-    if easy:
-        good = (below(draws[30], EASY) + 5 * place) % EASY
-        style = 2 * below(one, EASY // 2) + ((good + test) & 1)
-    else:
-        half = len(GOODS) // 2
-        good = 2 * ((below(draws[30], half) + 5 * place) % half) + test
-        style = 2 * below(one, len(STYLES) // 2) + test
-    noun, _, low, high = GOODS[good]
-    if easy:
-        start = below(three, EASY_NUMBERS)
-        prices = [EASY_PRICES[(start + step) % EASY_NUMBERS] for step in (0, 5, 10, 15)]
-    else:
-        price = low + below(three, (high - low) // 10) * 10
-        rise = price // 20 + 55
-        prices = [price, price + rise, price + 2 * rise, price + 3 * rise]
-    gone = -1 if easy or four & 12 else four >> 4 & 3
-    first, second, third, last = GRIDS[good][below(two, len(GRIDS[good]))]
-    a, b, c, d = item_ids[4 * place : 4 * place + 4]
-    variants = {
-        a: Variant(first, prices[four & 3], gone != 0),
-        b: Variant(second, prices[four + 1 & 3], gone != 1),
-        c: Variant(third, prices[four + 2 & 3], gone != 2),
-        d: Variant(last, prices[four + 3 & 3], gone != 3),
-    }
-    return Product(f"{STYLES[style]} {noun}", variants)
-
-
-def _customer(
-    draws: Draws, method_ids: tuple[str, ...], place: int, test: bool, level: Level, balance: int
-) -> Customer:
-    """A customer whose first name no other has; each has a card and PayPal, and beyond easy a gift card."""
-    easy = level.name == "easy"
-    two, three, *where = draws[9 * place : 9 * place + 6]
-    if easy:
-        first = (below(draws[27], EASY) + 5 * place) % EASY
-        last = 2 * below(two, EASY // 2) + ((first + test) & 1)
-    else:
-        half = len(FIRST_NAMES) // 2
-        first = 2 * ((below(draws[27], half) + 11 * place) % half) + test
-        last = 2 * below(two, len(LAST_NAMES) // 2) + test
-    given, family = FIRST_NAMES[first], LAST_NAMES[last]
-    mail = f"{given}.{family}@{MAIL_DOMAINS[below(three, 2 if easy else len(MAIL_DOMAINS))]}".lower()
-    if easy:
-        card, wallet = method_ids[2 * place : 2 * place + 2]
-        methods = {card: CARD, wallet: WALLET}
-    else:
-        card, wallet, gift = method_ids[3 * place : 3 * place + 3]
-        methods = {card: CARD, wallet: WALLET, gift: PaymentMethod("gift_card", balance)}
-    return Customer(given, family, mail, address(tuple(where), test, level), methods)
-
-
 CARD = PaymentMethod("credit_card")
 WALLET = PaymentMethod("paypal")
 STATUSES = ("pending", "delivered", "processed", "cancelled")
 """What an order that no request is about can be; on easy none is cancelled."""
 
 
+class Maker:
+    """Makes the records of one store: each from its place and the draws, whenever it is asked for."""
+
+    __slots__ = (
+        "balance", "customer_ids", "customers", "draws", "easy", "goods", "item_ids", "level", "method_ids", "mine",
+        "people", "product_ids", "products", "statuses", "test", "total",
+    )  # fmt: skip
+
+    def __init__(self, name: str, test: bool, level: Level, mine: int, balance: int) -> None:
+        self.test, self.level, self.easy = test, level, level.name == "easy"
+        self.mine, self.total, self.balance = mine, mine + 1, balance
+        self.goods, self.people, self.draws = block(name, "goods"), block(name, "people"), block(name, "orders")
+        shelf = min(self.total + level.extras, 7)
+        self.product_ids = numbered("P", self.goods[29], shelf, level)
+        self.item_ids = numbered("I", self.goods[31], 4 * shelf, level)
+        self.customer_ids = numbered("C", self.people[30], level.people, level)
+        self.method_ids = numbered("M", self.people[31], (2 if self.easy else 3) * level.people, level)
+        self.statuses: dict[int, str] = {}
+        self.products = Shelf(self.product_ids, self, Maker.product)
+        self.customers = Shelf(self.customer_ids, self, Maker.customer)
+
+    def product(self, place: int) -> Product:
+        """A product with four variants; no two of a store share a noun."""
+        draws, test = self.goods, self.test
+        one, two, three, four = draws[4 * place : 4 * place + 4]
+        if self.easy:
+            good = (below(draws[30], EASY) + 5 * place) % EASY
+            style = 2 * below(one, EASY // 2) + ((good + test) & 1)
+        else:
+            half = len(GOODS) // 2
+            good = 2 * ((below(draws[30], half) + 5 * place) % half) + test
+            style = 2 * below(one, len(STYLES) // 2) + test
+        noun, _, low, high = GOODS[good]
+        prices = self._prices(three, low, high)
+        gone = -1 if self.easy or four & 12 else four >> 4 & 3
+        first, second, third, last = GRIDS[good][below(two, len(GRIDS[good]))]
+        a, b, c, d = self.item_ids[4 * place : 4 * place + 4]
+        variants = {
+            a: Variant(first, prices[four & 3], gone != 0),
+            b: Variant(second, prices[four + 1 & 3], gone != 1),
+            c: Variant(third, prices[four + 2 & 3], gone != 2),
+            d: Variant(last, prices[four + 3 & 3], gone != 3),
+        }
+        return Product(f"{STYLES[style]} {noun}", variants)
+
+    def customer(self, place: int) -> Customer:
+        """A customer whose first name no other has; each has a card and PayPal, and beyond easy a gift card."""
+        draws, test = self.people, self.test
+        two, three, *where = draws[9 * place : 9 * place + 6]
+        if self.easy:
+            first = (below(draws[27], EASY) + 5 * place) % EASY
+            last = 2 * below(two, EASY // 2) + ((first + test) & 1)
+        else:
+            half = len(FIRST_NAMES) // 2
+            first = 2 * ((below(draws[27], half) + 11 * place) % half) + test
+            last = 2 * below(two, len(LAST_NAMES) // 2) + test
+        given, family = FIRST_NAMES[first], LAST_NAMES[last]
+        mail = f"{given}.{family}@{MAIL_DOMAINS[below(three, 2 if self.easy else len(MAIL_DOMAINS))]}".lower()
+        if self.easy:
+            card, wallet = self.method_ids[2 * place : 2 * place + 2]
+            methods = {card: CARD, wallet: WALLET}
+        else:
+            card, wallet, gift = self.method_ids[3 * place : 3 * place + 3]
+            methods = {card: CARD, wallet: WALLET, gift: PaymentMethod("gift_card", self.balance)}
+        return Customer(given, family, mail, address(tuple(where), test, self.level), methods)
+
+    def order(self, place: int) -> Order:
+        """An order of the caller's, or the last one, which is somebody else's."""
+        one, two, three, four, five = self.draws[5 * place : 5 * place + 5]
+        ids, total = self.product_ids, self.total
+        contents = [ids[place]]
+        if total < len(ids) and two & 1:
+            contents.insert(two >> 1 & 1, ids[total + below(three, len(ids) - total)])
+        items = tuple([self._bought(product, four >> 2 * step) for step, product in enumerate(contents)])
+        holder = self.customer_ids[place >= self.mine]
+        person = self.customers[holder]
+        method = list(person.payment_methods)[five & 1]
+        status = self.statuses.get(place) or STATUSES[below(one, 3 if self.easy else 4)]
+        return _ordered(holder, person, status, items, method)
+
+    def _prices(self, draw: int, low: int, high: int) -> list[int]:
+        """The prices of a product's variants, each another."""
+        if self.easy:
+            start = below(draw, EASY_NUMBERS)
+            return [EASY_PRICES[(start + step) % EASY_NUMBERS] for step in (0, 5, 10, 15)]
+        price = low + below(draw, (high - low) // 10) * 10
+        rise = price // 20 + 55
+        return [price, price + rise, price + 2 * rise, price + 3 * rise]
+
+    def _bought(self, product_id: str, draw: int) -> Item:
+        item_id, variant = list(self.products[product_id].variants.items())[draw & 3]
+        return Item(product_id, item_id, variant.price, variant.options)
+
+
 def stocked(name: str, test: bool, level: Level, needs: list[Need], balance: int, more: int) -> Stock:
     """The store of a scene: each need gets an order of its own, with a product that is in no other of the caller's."""
     own_needs = [need for need in needs if not need.foreign]
-    easy = level.name == "easy"
     mine = max(len(own_needs), level.orders) + more
-    total = mine + 1
-    shelf = min(total + level.extras, 7)
-    goods, people, draws = block(name, "goods"), block(name, "people"), block(name, "orders")
-    product_ids = numbered("P", goods[29], shelf, level)
-    item_ids = numbered("I", goods[31], 4 * shelf, level)
-    customer_ids = numbered("C", people[30], level.people, level)
-    method_ids = numbered("M", people[31], (2 if easy else 3) * level.people, level)
-    order_ids = numbered("O", draws[31], total, level)
-    products = Shelf(product_ids, lambda place: _product(goods, item_ids, place, test, easy))
-    customers = Shelf(customer_ids, lambda place: _customer(people, method_ids, place, test, level, balance))
-    caller, other = customer_ids[0], customer_ids[1]
-    skip = below(draws[30], mine - len(own_needs) + 1)
-    statuses = {skip + place: need.status for place, need in enumerate(own_needs)}
-
-    def order(place: int) -> Order:
-        """An order of the caller's, or the last one, which is somebody else's."""
-        one, two, three, four, five = draws[5 * place : 5 * place + 5]
-        contents = [product_ids[place % shelf]]
-        if total < shelf and two & 1:
-            contents.insert(two >> 1 & 1, product_ids[total + below(three, shelf - total)])
-        items = tuple([_bought(products, product, four >> 2 * step) for step, product in enumerate(contents)])
-        holder = caller if place < mine else other
-        person = customers[holder]
-        method = list(person.payment_methods)[five & 1]
-        return _ordered(holder, person, statuses.get(place) or STATUSES[below(one, 3 if easy else 4)], items, method)
-
-    base = Base(products, customers, Shelf(order_ids, order))
-    base.__dict__["named_once"] = product_ids
-    strangers: dict[str, tuple[str, ...]] = dict.fromkeys(customer_ids[2:], ())
-    base.__dict__["orders_of"] = {caller: order_ids[:mine], other: order_ids[mine:], **strangers}
+    maker = Maker(name, test, level, mine, balance)
+    order_ids = numbered("O", maker.draws[31], maker.total, level)
+    skip = below(maker.draws[30], mine - len(own_needs) + 1)
+    maker.statuses = {skip + place: need.status for place, need in enumerate(own_needs)}
+    base = Base(maker.products, maker.customers, Shelf(order_ids, maker, Maker.order))
+    caller, other, *strangers = maker.customer_ids
+    base.__dict__["named_once"] = maker.product_ids
+    base.__dict__["orders_of"] = {caller: order_ids[:mine], other: order_ids[mine:], **dict.fromkeys(strangers, ())}
     free = iter(order_ids[skip:])
     return Stock(base, caller, [order_ids[mine] if need.foreign else next(free) for need in needs])
-
-
-def _bought(products: dict[str, Product], product_id: str, draw: int) -> Item:
-    item_id, variant = list(products[product_id].variants.items())[draw & 3]
-    return Item(product_id, item_id, variant.price, variant.options)
 
 
 def _ordered(holder: str, person: Customer, status: Any, items: tuple[Item, ...], method: str) -> Order:
