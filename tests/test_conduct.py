@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from stateset_gym.envs.actions import Action
 from stateset_gym.envs.customer_service.actions import ACTIONS
-from stateset_gym.envs.customer_service.conduct import FORBIDDEN, PROSE, breaches, forbidden, prose
+from stateset_gym.envs.customer_service.conduct import FORBIDDEN, PROSE, breaches, forbidden, prose, slips
 from stateset_gym.envs.customer_service.mentions import NOBODY, People, breaches_in, mentions, people_of
 from stateset_gym.envs.customer_service.phrases import HEADS, TAILS
 from stateset_gym.envs.customer_service.store import Result, Store
@@ -97,7 +97,7 @@ def seen(*steps: Step) -> Memory:
 
 
 def broken(memory: Memory, action: dict[str, Any], people: People = PEOPLE) -> list[str]:
-    facts = breaches(memory, people, act(action))
+    facts = [*breaches(memory, act(action)), *slips(memory, people, act(action))]
     for fact in facts:
         assert fact["kind"] == "violation"
         assert fact["why"]

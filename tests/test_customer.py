@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
 import pytest
+
+from stateset_gym.envs.errors import BadArgument
 
 SHOP: dict[str, Any] = json.loads((Path(__file__).parents[1] / "examples" / "shop.json").read_text())
 DESK = "stateset_gym:StateSet/CustomerService-v0"
@@ -243,6 +246,28 @@ def test_until_then_they_tell_what_they_first_wanted() -> None:
 
 def test_who_proposes_their_second_thought_at_once_is_agreed_with() -> None:
     assert last(scene(changing()), propose(OTHER)) == [("accept", 0)]
+
+
+def swapping() -> tuple[Plain, Plain]:
+    """Ada wants both bottles of O4 exchanged; and the change with its pairs in the other order."""
+    shop = copy.deepcopy(SHOP)
+    lines = [shop["orders"]["O2"]["items"][0], {**shop["orders"]["O3"]["items"][0]}]
+    shop["orders"]["O2"]["items"] = lines
+    both = {"type": "exchange_items", "order_id": "O2", "payment_method_id": "M1"}
+    goal = {**both, "item_ids": ["I4", "I5"], "new_item_ids": ["I5", "I4"]}
+    request = wants("exchange_items", {"action": goal}, {"order_id": "O2", "payment_method": "original"})
+    return {**scene(request), "store": shop}, {**both, "item_ids": ["I5", "I4"], "new_item_ids": ["I4", "I5"]}
+
+
+def test_the_items_of_a_proposal_come_in_any_order() -> None:
+    own, other = swapping()
+    assert last(own, propose(other)) == [("accept", 0)]
+    crossed = {**other, "new_item_ids": other["new_item_ids"][::-1]}
+    assert last(own, propose(crossed)) == [("decline", 0)]
+    assert last(own, propose({**other, "payment_method_id": "M2"})) == [
+        ("decline", 0),
+        ("tell", 0, "payment_method", "original"),
+    ]
 
 
 # Answers and refusals
@@ -490,8 +515,22 @@ def test_a_played_customer_goes_through_their_requests() -> None:
         {"act": "push_back"},
         {"act": "push_back", "how": "loudly"},
         {"act": "accept", "no": True},
+        {"act": "accept", "no": 1.0},
+        {"act": "accept", "no": 1},
+        {"act": "accept", "field": "reason"},
+        {"act": "cannot_tell", "field": "request"},
+        {"act": "decline", "field": "request"},
+        {"act": "tell", "field": "request", "no": PERSON},
+        {"act": "tell", "field": "request", "no": 3},
+        {"act": "tell", "field": "options", "no": 0},
+        {"act": "tell", "how": ["again"]},
+        {"act": "drift", "message": 7},
+        {"act": "drift", "mood": "bad", 3: "three"},
+        {"act": ["drift"]},
+        "drift",
+        None,
     ],
-    ids=json.dumps,
+    ids=repr,
 )
 def test_whatever_a_played_customer_answers_is_played_or_refused_with_a_reason(answer: Plain) -> None:
     own = scene(cancel(), question(), person={"values": {"email": "ada.moss@post.example"}})
@@ -504,6 +543,65 @@ def test_whatever_a_played_customer_answers_is_played_or_refused_with_a_reason(a
         return
     for act in (FIND, READ, {"type": "close", "message": "Bye, Ada."}):
         env.step(act)
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        ("drift", r"The customer answered 'drift': give a dict whose 'act' is one of tell, "),
+        (
+            {"act": "drift", "mood": "bad"},
+            r"act 'drift' has \['mood'\]: only act, no, field, how and message are known",
+        ),
+        ({"act": "tell", "how": "gladly"}, r"act 'tell' has how='gladly': use one of reply, again, correct"),
+        ({"act": "cannot_tell"}, r"act 'cannot_tell' has no 'field': name what they cannot tell, one of request, "),
+        ({"act": "accept", "field": "reason"}, r"act 'accept' has field='reason': only tell, cannot_tell and decline"),
+        (
+            {"act": "tell", "field": "colour"},
+            r"act 'tell' names field 'colour', which is not known: use one of request",
+        ),
+        (
+            {"act": "accept", "no": 1},
+            r"act names request 1: there are requests 0 to 0, and -1 is the person; to tell 'request' with",
+        ),
+        ({"act": "accept", "no": True}, r"act names request True: there are requests 0 to 0, and -1 is the person"),
+        (
+            {"act": "tell", "field": "email", "no": 0},
+            r"field 'email' of request 0: it is of the person: leave 'no' out",
+        ),
+        ({"act": "accept", "no": PERSON}, r"act 'accept' needs an open request: give its number as 'no'\."),
+        (
+            {"act": "tell", "field": "options"},
+            r"field 'options' of request 0, a cancel_order: of it they can tell: ord",
+        ),
+        ({"act": "tell", "field": "name"}, r"names field 'name', for which the scene gives them no value: use 'cannot"),
+        ({"act": "drift", "message": 7}, r"act 'drift' has message=7: give the words as a string, or leave them out"),
+    ],
+)
+def test_what_is_wrong_with_a_played_customers_act_is_said(answer: Any, message: str) -> None:
+    own = scene(cancel(), question(), person={"values": {"email": "ada.moss@post.example"}})
+    with pytest.raises(BadArgument, match=message):
+        infos(own, ask("email"), customer=always(answer))
+
+
+def test_a_played_customer_may_write_null_for_what_they_leave_out() -> None:
+    answer = {"act": "tell", "field": "reason", "no": None, "how": None, "message": None}
+    assert last(scene(cancel()), ask("reason"), customer=always(answer)) == [("tell", 0, "reason", "no_longer_needed")]
+
+
+def test_a_played_customers_words_can_be_written_to_a_file() -> None:
+    env = gym.make(DESK, customer=always({"act": "drift", "message": "Well \ud83d"}))
+    env.reset(options={"scene": scene(cancel())})
+    observation, *_ = env.step(SORRY)
+    assert observation["messages"][-1]["content"].encode().startswith(b"Well ?")
+
+
+def test_a_played_customer_says_when_there_is_nothing_more() -> None:
+    answers = iter([{"act": "accept"}, {"act": "tell", "field": "request"}])
+    own = scene(cancel())
+    acts = [FIND, propose(CANCEL), CANCEL, ask("request")]
+    said = last(own, *acts, customer=lambda brief, transcript, act: next(answers))
+    assert said == [("tell", 1, "request", "nothing")]
 
 
 def test_a_customer_who_tells_what_they_cannot_know_breaks_nothing() -> None:

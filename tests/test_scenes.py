@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
+import msgspec
 import pytest
 
 from stateset_gym.envs.customer_service.actions import GetCustomer, GetOrder, GetProduct, ListProducts
 from stateset_gym.envs.customer_service.phrases import HEADS, TAILS
 from stateset_gym.envs.customer_service.scenes import build
+from stateset_gym.envs.customer_service.scenes import shop as shop_of
 from stateset_gym.envs.customer_service.store import BadStore, Base, Store
 from stateset_gym.envs.errors import BadArgument, BadScene
 from stateset_gym.policies.registry import make as policy
@@ -339,7 +341,10 @@ OWN: dict[str, Any] = {
         },
         {
             "request": "product_question",
-            "knows": {"values": {"product": "water bottle", "options": {"color": "white"}, "question": "price"}},
+            "knows": {
+                "values": {"product": "water bottle", "options": {"color": "white"}, "question": "price"},
+                "opens": ["question"],
+            },
             "goal": {"claims": [{"about": "I5", "field": "price", "value": 1650}]},
         },
         {
@@ -368,8 +373,7 @@ def edited(path: str, value: Any) -> dict[str, Any]:
 
 
 def test_a_scene_of_ones_own_is_played() -> None:
-    # A product question opens with its question, or nobody would know it.
-    own = edited("requests/2/knows/opens", ["question"])
+    own = copy.deepcopy(OWN)
     name = {"first_name": "Ada", "last_name": "Moss"}
     own["person"] = {"values": {"name": name, "postcode": "10117"}, "unknown": ["email"]}
     episode = rollout(policy("expert", DESK), gym.make(DESK), own)
@@ -450,27 +454,129 @@ def test_what_is_wrong_with_a_scene_is_said(path: str, value: Any, message: str)
         gym.make(DESK).reset(options={"scene": edited(path, value)})
 
 
-@pytest.mark.parametrize(
-    ("path", "value"),
-    [
-        ("requests/0/knows/opens", ["colour"]),
-        ("requests/0/knows/opens", ["address"]),
-        ("requests/0/knows/values/reason", "because"),
-        ("requests/2/knows/values/question", "colour"),
-        ("requests/2/knows/values/options", "white"),
-        ("requests/3/knows/values/address", "4 Mill Lane"),
-        ("requests/3/knows/values/address", {"street": "4 Mill Lane"}),
-        ("requests/1/knows/values/payment_method", "cash"),
-        ("person/values/name", "Ada Moss"),
-        ("person/opens", ["email", "age"]),
-        ("requests/0/goal", {}),
-        ("temper/patience", 0),
-    ],
-    ids=str,
-)
+UNPLAYABLE = [
+    ("requests/0/knows/opens", ["colour"]),
+    ("requests/0/knows/opens", ["address"]),
+    ("requests/0/knows/opens", ["order_id", "reason", "question"]),
+    ("requests/0/knows/unknown", ["colour"]),
+    ("requests/0/knows/unknown", ["reason"]),
+    ("requests/0/knows/mistakes/order_id", 7),
+    ("requests/0/knows/mistakes/colour", "red"),
+    ("requests/0/knows/values/colour", "red"),
+    ("requests/0/knows/values/reason", "because"),
+    ("requests/0/knows/values/reason", "ordered_by_mistake"),
+    ("requests/0/knows/values/order_id", "O9"),
+    ("requests/0/knows/values/order_id", "O2"),
+    ("requests/0/knows/values/product", "umbrella"),
+    ("requests/1/knows/values", {"payment_method": "gift_card"}),
+    ("requests/1/knows/values/payment_method", "cash"),
+    ("requests/1/knows/values/payment_method", ["original"]),
+    ("requests/1/knows/values/payment_method", "original"),
+    ("requests/2/knows/values/question", "colour"),
+    ("requests/2/knows/values/question", ["price"]),
+    ("requests/2/knows/values/question", ...),
+    ("requests/2/knows/values/options", "white"),
+    ("requests/2/knows/values/options", {}),
+    ("requests/2/knows/values/options", {"color": "black"}),
+    ("requests/2/knows/values/product", "umbrella"),
+    ("requests/2/knows/opens", []),
+    ("requests/3/knows/values/address", "4 Mill Lane"),
+    ("requests/3/knows/values/address", {"street": "4 Mill Lane"}),
+    ("requests/3/knows/values/address", {**HOME, "planet": "Earth"}),
+    ("requests/4/knows", {"values": {"order_id": "O1"}}),
+    ("person/values/name", "Ada Moss"),
+    ("person/values/email", "ada@moss.example"),
+    ("person/values/postcode", "20230"),
+    ("person/values/age", 36),
+    ("person/opens", ["email", "age"]),
+    ("requests/0/goal", {}),
+    ("requests/0/goal/rule", "not_pending"),
+    ("requests/0/goal/hand_over", True),
+    ("requests/0/goal/first", ...),
+    ("requests/0/goal/change", ...),
+    ("requests/0/goal/change/reason", "because"),
+    ("requests/0/goal/change/colour", "red"),
+    ("requests/0/goal/change", {"order_id": "O2"}),
+    ("requests/0/goal/first/order_id", "O2"),
+    ("requests/0/goal/first", {"type": "change_payment", "order_id": "O1", "payment_method_id": "M1"}),
+    ("requests/0/request", "change_payment"),
+    ("requests/1/goal/action", {**CANCEL, "order_id": "O2"}),
+    ("requests/1/goal/action/item_ids", ["I1"]),
+    ("requests/2/goal/claims/0/value", 1600),
+    ("requests/2/goal/claims/0/value", True),
+    ("requests/2/goal/claims/0/field", "available"),
+    ("requests/2/goal/claims/0/about", "I4"),
+    ("requests/2/goal", {"rule": "unavailable"}),
+    ("requests/3/goal/rule", "not_pending"),
+    ("requests/3/goal", {"hand_over": True}),
+    ("requests/4/goal", {"rule": "unavailable"}),
+    ("temper/patience", 0),
+    ("temper/typos", 1001),
+    ("temper/typos", -1),
+    ("temper/push_backs", -1),
+    ("temper/drifts", [0]),
+    ("accepted_ends", [[CANCEL], [CANCEL, CANCEL]]),
+]
+
+
+@pytest.mark.parametrize(("path", "value"), UNPLAYABLE, ids=str)
 def test_a_scene_that_nobody_could_play_is_said_when_it_is_loaded(path: str, value: Any) -> None:
-    with pytest.raises(BadScene, match=re.escape(path.rsplit("/", 1)[1])):
+    place = re.escape("/".join(path.split("/")[:2]))
+    with pytest.raises(BadScene, match=rf"- {place}.*: .*;? .*\.") as raised:
         gym.make(DESK).reset(options={"scene": edited(path, value)})
+    assert path.split("/")[-1] in str(raised.value) or value is ...
+
+
+def test_all_that_is_wrong_with_a_scene_is_said_at_once() -> None:
+    own = edited("requests/0/knows/values/reason", "because")
+    own["requests"][2]["goal"]["claims"][0]["value"] = 1600
+    own["temper"]["patience"] = 0
+    own["difficulty"] = "brutal"
+    with pytest.raises(BadScene, match=r"This scene cannot be played \(4\):") as raised:
+        gym.make(DESK).reset(options={"scene": own})
+    for part in ("difficulty 'brutal'", "values/reason: 'because'", "value: 1600 is not true", "patience: 0"):
+        assert part in str(raised.value)
+
+
+@pytest.mark.parametrize("value", ["\ud800", 2**70, {1, 2}, object()], ids=repr)
+def test_a_scene_that_is_no_json_is_none(value: Any) -> None:
+    with pytest.raises(BadScene, match=r"This is no scene|cannot be played"):
+        gym.make(DESK).reset(options={"scene": edited("requests/0/knows/values/product", value)})
+
+
+@pytest.mark.parametrize("difficulty", DIFFICULTIES)
+def test_a_scene_may_be_written_out_and_played_as_ones_own(difficulty: str) -> None:
+    env, agent = gym.make(DESK), policy("expert", DESK)
+    for index in range(72):
+        scene = build(named("test", difficulty, index))
+        whole = Base(dict(scene.base.products), dict(scene.base.customers), dict(scene.base.orders))
+        own = {"store": Store(whole).to_dict(), "difficulty": difficulty, **msgspec.to_builtins(scene.plot)}
+        episode = rollout(agent, env, own)
+        assert (episode.total, episode.success) == (1.0, True), scene.name
+
+
+def test_a_change_of_mind_does_not_share_the_dict_that_it_came_in() -> None:
+    own, wish = copy.deepcopy(OWN), {**HOME, "city": "York"}
+    own["requests"] = [
+        {
+            "request": "change_profile_address",
+            "knows": {"values": {"address": wish}},
+            "goal": {"action": {"type": "change_profile_address", "customer_id": "C1", "address": {**wish}}},
+        }
+    ]
+    own["temper"] = {}
+    env = gym.make(DESK)
+    env.reset(options={"scene": own})
+    wish["city"] = "Hull"
+    assert "York" in env.step({"type": "ask", "field": "address"})[0]["messages"][-1]["content"]
+
+
+def test_an_order_that_is_looked_for_costs_the_turns_that_it_takes() -> None:
+    request = copy.deepcopy(OWN["requests"][1])
+    request["knows"]["opens"] = []
+    own = {**OWN, "requests": [request], "temper": {}, "person": {"values": {"email": "ada.moss@post.example"}}}
+    episode = rollout(policy("expert", DESK), gym.make(DESK), own)
+    assert (episode.total, episode.turns) == (1.0, episode.par)
 
 
 # Scenes over a store of one's own
@@ -559,6 +665,28 @@ def test_the_order_in_which_a_shop_is_written_does_not_matter() -> None:
     assert names[0] == names[1]
     openings = [over(each).reset(seed=1)[0] for each in (SHOP, flipped(SHOP))]
     assert openings[0] == openings[1]
+
+
+def test_what_is_drawn_from_a_shop_is_a_function_of_the_name() -> None:
+    flipped = {table: dict(reversed(records.items())) for table, records in SHOP.items()}
+    one, other = shop_of(SHOP), shop_of(flipped)
+    for index in range(24):
+        name = named("train", "hard", index, one.suffix)
+        assert one.build(name).plot == other.build(name).plot
+
+
+@pytest.mark.parametrize("store", [3, True, ["shop.json"], b"shop.json"], ids=repr)
+def test_what_is_no_store_is_refused(store: Any) -> None:
+    wanted = "is no store: give the path of a JSON file, a dict in its format (docs/store.md) or a Store."
+    with pytest.raises(BadArgument, match=re.escape(f"store={store!r} {wanted}")):
+        over(store)
+
+
+def test_a_store_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(BadArgument, match=re.escape(f"there is no file {tmp_path.resolve() / 'gone.json'}; give")):
+        over(str(tmp_path / "gone.json"))
+    with pytest.raises(BadArgument, match=re.escape(f"there is no file {tmp_path.resolve()}; give")):
+        over(tmp_path)
 
 
 def test_a_shop_has_the_kinds_that_it_has_room_for() -> None:

@@ -102,7 +102,7 @@ def breaches(memory: Memory, act: Action) -> list[Fact]:
     return check(memory, act) if check else []
 
 
-def spoken(memory: Memory, people: People, act: Action) -> list[Fact]:
+def slips(memory: Memory, people: People, act: Action) -> list[Fact]:
     """The house rules that an act's free words break."""
     words = getattr(act, "message", "") or getattr(act, "summary", "")
     return [breach(*found) for found in breaches_in(memory, people, words)] if words else []

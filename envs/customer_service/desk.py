@@ -10,8 +10,9 @@ from ..memory import Fact, Memory
 from ..parts import Decide
 from . import customer
 from .actions import Close, HandOver
-from .conduct import breaches, spoken
+from .conduct import breaches, slips
 from .customer import Mind
+from .goals import alike
 from .rules import RULES
 from .scenes import Scene
 from .store import Refused, Result, Store
@@ -53,7 +54,7 @@ def play(state: State, act: Action, decide: Decide | None) -> list[Fact]:
     memory = state.memory
     facts = breaches(memory, act)
     sound = not facts
-    facts += spoken(memory, state.scene.people, act)
+    facts += slips(memory, state.scene.people, act)
     rule = RULES.get(act.__class__)
     if rule is not None:
         facts.append(_recorded(state, act, rule(state.store, act)))
@@ -83,7 +84,7 @@ def _recorded(state: State, act: Action, outcome: Result | Refused) -> Fact:
         return {"kind": "refused", "act": name, "why": outcome.reason}
     if outcome.writes:
         state.writes.append(act)
-        _settle(state, lambda goal: goal.action == act)
+        _settle(state, lambda goal: alike(goal.action, act))
         return {"kind": "result", "act": name, "shows": _news(state.memory, outcome.shows)}
     return {"kind": "result", "act": name, "shows": outcome.shows}
 

@@ -30,13 +30,13 @@ KEYS = ("act", "no", "field", "how", "message")
 def checked(plot: Plot, mind: Mind, answer: Any) -> Answer:
     """An act that a user's own customer gave, complete and fit to be carried out; or a `BadArgument` that says why."""
     if not isinstance(answer, dict) or answer.get("act") not in tuple(HOWS):
-        _refuse(f"answered {answer!r}", f"give a dict whose 'act' is one of {', '.join(HOWS)}")
+        raise BadArgument(f"The customer answered {answer!r}: give a dict whose 'act' is one of {', '.join(HOWS)}.")
     # Models write null for what they leave out.
     given: Answer = {key: value for key, value in answer.items() if value is not None}
     act = given["act"]
     unknown = [key for key in given if key not in KEYS]
     if unknown:
-        _refuse(f"act {act!r} has {unknown}", f"only {', '.join(KEYS)} are known")
+        _refuse(f"act {act!r} has {unknown}", f"only {', '.join(KEYS[:-1])} and {KEYS[-1]} are known")
     field, how = given.get("field"), given.get("how", HOWS[act][0])
     if how not in HOWS[act]:
         _refuse(f"act {act!r} has how={how!r}", f"use one of {', '.join(HOWS[act])}, or leave it out")
@@ -51,8 +51,7 @@ def checked(plot: Plot, mind: Mind, answer: Any) -> Answer:
 
 
 def _refuse(what: str, remedy: str) -> NoReturn:
-    subject = "The customer" if what.startswith("answered") else "The customer's"
-    raise BadArgument(f"{subject} {what}: {remedy}.")
+    raise BadArgument(f"The customer's {what}: {remedy}.")
 
 
 def _check_field(act: str, field: Any) -> None:
@@ -80,15 +79,13 @@ def _check_number(plot: Plot, mind: Mind, act: str, field: str | None, no: Any) 
     """The number is that of a request that has been voiced, of the next one to be voiced, or the person's."""
     last = mind.voiced - (field != "request")
     if not isinstance(no, int) or isinstance(no, bool) or not PERSON <= no <= last:
-        _refuse(
-            f"act {act!r} names request {no!r}, and they have voiced {mind.voiced} of {len(plot.requests)}",
-            f"use 0 to {last}, or {PERSON} for the person; to tell 'request' with the next number voices it",
-        )
+        remedy = f"there are requests 0 to {last}, and {PERSON} is the person"
+        _refuse(f"act names request {no!r}", f"{remedy}; to tell 'request' with the next number voices that one")
     if field in PERSON_FIELDS and no != PERSON:
         _refuse(f"act {act!r} names field {field!r} of request {no}", f"it is of the person: leave 'no' out ({PERSON})")
     if no == PERSON and (act in ("accept", "change") or field not in (None, *PERSON_FIELDS)):
-        what = act if field is None else f"{act} {field}"
-        _refuse(f"act {what!r} concerns a request, and none is named or open", "give its number as 'no'")
+        what = f"act {act!r}" if field is None else f"act {act!r} of field {field!r}"
+        _refuse(f"{what} needs an open request", "give its number as 'no'")
     if act == "tell" and field not in (None, "request", *PERSON_FIELDS):
         kind = plot.requests[no].request
         if field not in fields_of(kind):

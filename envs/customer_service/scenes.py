@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from ..actions import Action
-from ..errors import BadScene
+from ..errors import BadArgument, BadScene
 from ..scenes import SceneName
-from .goals import Plot
+from .check import StoreFile
+from .check_scene import problems
+from .goals import DETAILS, Plot, Request
 from .mentions import NOBODY, People, people_of
 from .plots import plotted_from, plotted_over
 from .requests import turns
@@ -82,20 +85,36 @@ def _end(base: Base, writes: Iterable[Action]) -> Any:
     store = Store(base)
     for write in writes:
         outcome = store.apply(write)
-        if isinstance(outcome, Refused):
-            raise BadScene(f"The goal {write!r} cannot be reached: {outcome.reason} Mend the goal or the store.")
+        assert not isinstance(outcome, Refused), f"{write!r}: {outcome.reason}"  # a user's own were checked in `load`
     return store.key()
 
 
 def par(plot: Plot, base: Base) -> int:
     """The turns that a flawless conversation can take."""
     person, temper = plot.person, plot.temper
-    orders = len(base.orders_of[plot.customer])
     count = len(plot.requests) + len(temper.drifts)
     if any(request.request != "product_question" for request in plot.requests):
         count += 1 + ("email" not in person.opens) + 2 * bool(person.mistakes) + 2 * ("email" in person.unknown)
-    count += sum(turns(request, orders, temper.push_backs) for request in plot.requests)
+    own, read = base.orders_of[plot.customer], set[str]()
+    count += sum(turns(request, _searched(request, own, read), temper.push_backs) for request in plot.requests)
     return count - any(request.goal.hand_over for request in plot.requests)
+
+
+def _searched(request: Request, own: Sequence[str], read: set[str]) -> int:
+    """The turns that finding an order by its product takes: the caller's are read one by one, but for those `read`."""
+    goal, knows = request.goal, request.knows
+    if "order_id" not in knows.unknown:
+        read |= {found["order_id"] for found in (knows.values, knows.mistakes) if "order_id" in found}
+        return 0
+    asked = "product" not in knows.opens and "product" not in DETAILS[request.request]
+    meant = goal.claims[0].about if goal.claims else getattr(goal.action, "order_id", None)
+    if meant is None:
+        return asked + len(own)  # to be refused, by what only the order itself shows
+    if meant in read or meant not in own:
+        return asked
+    fresh = set(own[: own.index(meant) + 1]) - read
+    read |= fresh
+    return asked + len(fresh)
 
 
 def build(name: str) -> Scene:
@@ -111,8 +130,10 @@ class Shop:
     """A user's own store, loaded once, and the scenes that can be had over it."""
 
     def __init__(self, store: Store) -> None:
-        self.base = Base(store.base.products, store.base.customers | store.customers, store.base.orders | store.orders)
-        encoded = msgspec.json.encode(Store(self.base).to_dict(), order="deterministic")
+        encoded = msgspec.json.encode(store.to_dict(), order="deterministic")
+        # What is drawn from the records depends on their order, and the name must not depend on how they were written.
+        file = msgspec.json.decode(encoded, type=StoreFile)
+        self.base = Base(file.products, file.customers, file.orders)
         self.suffix = f"@{hashlib.blake2b(encoded, digest_size=4).hexdigest()}"
         self.people = people_of(self.base)
         self._feasible: dict[tuple[str, bool], dict[str, Plot]] = {}
@@ -157,38 +178,39 @@ class SceneFile(Plot, frozen=True, kw_only=True):
 
 
 def load(data: dict[str, Any]) -> Scene:
-    """A scene from a user's own JSON (`SCENE_SCHEMA`); what is wrong with it is told in a `BadScene`."""
+    """A scene from a user's own JSON (`SCENE_SCHEMA`); all that is wrong with it is told in one `BadScene`."""
     try:
-        file = msgspec.convert(data, SceneFile)
+        encoded = msgspec.json.encode(data, order="deterministic")
+        # Read back, it is a function of its name, and shares nothing with the dict.
+        file = msgspec.json.decode(encoded, type=SceneFile)
         base = Store.from_dict(file.store).base
-    except (msgspec.ValidationError, BadStore) as error:
+    except (ValueError, TypeError, OverflowError, RecursionError) as error:
         raise BadScene(f"This is no scene of CustomerService: {error}. Its format is in docs/scenes.md.") from None
+    found = list(problems(file, base))
     if file.difficulty not in LIMITS:
-        raise BadScene(f"difficulty {file.difficulty!r} is not known: choose one of {', '.join(LIMITS)}.")
-    if file.customer not in base.customers:
-        raise BadScene(
-            f"The scene's customer {file.customer!r} is not in its store: name one of {list(base.customers)}."
-        )
-    if not file.requests:
-        raise BadScene("The scene has no requests: a customer wants at least one thing.")
-    encoded = msgspec.json.encode(data, order="deterministic")
+        found.insert(0, f"difficulty {file.difficulty!r} is not known: choose one of {', '.join(LIMITS)}.")
+    if found:
+        raise BadScene("\n".join([f"This scene cannot be played ({len(found)}):", *(f"- {each}" for each in found)]))
     name = f"own/{hashlib.blake2b(encoded, digest_size=8).hexdigest()}"
-    scene = Scene(name, "own", file.difficulty, False, base, file, people_of(base))
-    scene.accepted()
-    return scene
+    return Scene(name, "own", file.difficulty, False, base, file, people_of(base))
 
 
 SCENE_SCHEMA = msgspec.json.schema(SceneFile)
 
 
-def shop(store: str | Path | dict[str, Any] | Store) -> Shop:
+def shop(store: str | os.PathLike[str] | dict[str, Any] | Store) -> Shop:
     """A user's store with its scenes; a file is loaded once a process, and again when it has changed."""
     if isinstance(store, Store):
         return Shop(store)
     if isinstance(store, dict):
         return Shop(Store.from_dict(store))
+    wanted = "give the path of a JSON file, a dict in its format (docs/store.md) or a Store"
+    if not isinstance(store, str | os.PathLike):
+        raise BadArgument(f"store={store!r} is no store: {wanted}.")
     path = Path(store).resolve()
-    return _shop_at(path, path.stat().st_mtime_ns if path.exists() else 0)
+    if not path.is_file():
+        raise BadArgument(f"store={os.fspath(store)!r}: there is no file {path}; {wanted}.")
+    return _shop_at(path, path.stat().st_mtime_ns)
 
 
 @functools.lru_cache(maxsize=8)

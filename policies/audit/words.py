@@ -188,6 +188,8 @@ def opened(value: Any) -> Any:
     """A Struct or another object as the dict of its fields."""
     if isinstance(value, msgspec.Struct):
         return msgspec.structs.asdict(value)
+    if isinstance(value, dict):
+        return value  # also one that makes its values when they are looked at
     slots = getattr(value, "__slots__", None)
     if slots and not isinstance(value, str | int | float | tuple):
         return {name: getattr(value, name) for name in slots if hasattr(value, name)}
