@@ -282,108 +282,15 @@ def test_a_refund_to_another_card_than_the_original_is_forbidden() -> None:
     assert forbidden(memory, memory.requests[0]) == "refund_method"
 
 
-# What words mention
-
-READ: list[Step] = [
-    *KNOWN,
-    *asks("cancel_order", order_id="O1"),
-    customer("C1"),
-    order("O1"),
-    order("O2"),
-    product("P2"),
-]
-WORDS: list[tuple[str, list[Step], str, list[str]]] = [
-    ("ids that were shown", READ, "I looked at O1 and O2, paid by M1, and at I4 (P2) for C1.", []),
-    ("an id that was said", asks("cancel_order", order_id="O1"), "Is it about O1?", []),
-    ("an id that nobody said", [], "Is it about O1?", ["supported_claims"]),
-    ("an invented id", READ, "Your new order is O77.", ["supported_claims"]),
-    ("one invention told twice", READ, "It is O77, yes, O77!", ["supported_claims"]),
-    ("two inventions", READ, "It is O77, or O78.", ["supported_claims"] * 2),
-    ("an id with a number sign", READ, "Order #O1 is pending.", []),
-    ("a price", READ, "You paid $89.00 for it.", []),
-    ("a price without its sign", READ, "You paid 89.00 for it.", []),
-    ("a price with a comma", READ, "You paid 89,00 for it.", []),
-    ("a balance", READ, "Your card holds $50.00.", []),
-    ("a difference of two variants", READ, "You get $2.00 back.", []),
-    ("an invented amount", READ, "You get $5.00 back.", ["supported_claims"]),
-    ("an amount nobody looked up", KNOWN, "It costs $89.00.", ["supported_claims"]),
-    ("their e-mail", READ, "I write to ada.moss@post.example.", []),
-    ("their e-mail in brackets", READ, "I write to you (Ada.Moss@post.example), today.", []),
-    ("an invented e-mail", READ, "Write to help@shop.example.", ["supported_claims"]),
-    ("their name", READ, "Thank you, Ada Moss!", []),
-    ("their name in the genitive", READ, "This is Ada's order.", []),
-    ("a name they said", [NAME], "Thank you, Ada.", []),
-    ("their name before it was said", [EMAIL], "Thank you, Ada.", ["supported_claims"]),
-    ("an invented name", READ, "Thank you, Priya.", ["supported_claims"]),
-    ("their street and city", READ, "It goes to 4 Mill Lane in Ely.", []),
-    ("their street alone", READ, "It goes to Mill Lane.", []),
-    ("an invented street", READ, "It goes to 12 Station Road.", ["supported_claims"]),
-    ("an invented city", READ, "It goes to Saltmarsh.", ["supported_claims"]),
-    ("another's id", [*READ, order("O3")], "O3 is not yours.", ["no_disclosure"]),
-    (
-        "another's id that they named",
-        [*KNOWN, *asks("cancel_order", order_id="O3"), order("O3")],
-        "O3 is not yours.",
-        [],
-    ),
-    ("another's city", [*READ, order("O3")], "That one went to Leeds.", ["no_disclosure"]),
-    ("another's street", [*READ, order("O3")], "That one went to 19 Park Road.", ["no_disclosure"]),
-    ("another's total", [*READ, order("O3")], "That one was $16.50.", []),  # as their own product's variant costs
-    ("another's name", [*READ, customer("C2")], "That one is Ben's.", ["no_disclosure"]),
-    ("another's e-mail", [*READ, customer("C2")], "Ask ben@okoye.example.", ["no_disclosure"]),
-    ("their own city before they were known", [order("O1")], "It goes to Ely.", ["authenticate_first"]),
-    ("their own price before they were known", [order("O1")], "It was $89.00.", ["authenticate_first"]),
-    ("a product's price before they were known", [product("P1")], "It is $94.00.", []),
-    ("a price above a thousand", [*KNOWN, *asks("order_question", total=123450)], "It is $1,234.50.", []),
-]
+# Words count too (what they mention: test_mentions.py)
 
 
-@pytest.mark.parametrize(("steps", "message", "rules"), [row[1:] for row in WORDS], ids=[row[0] for row in WORDS])
-def test_words_mention_what_may_be_told(steps: list[Step], message: str, rules: list[str]) -> None:
-    memory = seen(*steps)
-    assert [rule for rule, _ in breaches_in(memory, PEOPLE, message)] == rules
-    assert broken(memory, says(message)) == rules
-    assert broken(memory, {"type": "ask", "field": "email", "message": message}) == rules
-    assert broken(memory, {"type": "close", "message": message}) == rules
-
-
-@pytest.mark.parametrize("word", ["Priya", "Okafor", "Mill Lane", "Saltmarsh", "X@Y.example", "Z9", "$3.21"])
-def test_what_generated_stores_are_made_of_is_known_without_a_store(word: str) -> None:
-    assert [rule for rule, _ in breaches_in(Memory(), NOBODY, f"It is {word}, then.")] == ["supported_claims"]
-
-
-def renamed(**changes: str) -> People:
-    """The words of the example shop, whose second customer has another name or address."""
-    shop = json.loads(json.dumps(SHOP))
-    other = shop["customers"]["C2"]
-    for part in (other, other["address"]):
-        part.update({key: value for key, value in changes.items() if key in part})
-    return people_of(Store.from_dict(shop).base)
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"first_name": "Soraya"}, "Thanks, Soraya."),
-        ({"last_name": "O'Brien-Smith"}, "Thanks, Ms O'Brien-Smith."),
-        ({"first_name": "Mary Ann"}, "Thanks, Mary Ann."),
-        ({"street": "7 Long Row"}, "It goes to 7 Long Row."),
-        ({"street": "7 St. John's Rd."}, "It goes to 7 St. John's Rd."),
-        ({"street": "12 Avenue of the Old Oak Trees"}, "It goes to 12 Avenue of the Old Oak Trees, I hope."),
-        ({"city": "Stratford-upon-Avon"}, "It goes to Stratford-upon-Avon."),
-        ({"city": "Winston-Salem (NC)"}, "It goes to Winston-Salem (NC)."),
-    ],
-    ids=str,
-)
-def test_the_names_and_places_of_a_shop_are_known_as_they_are_written(changes: dict[str, str], message: str) -> None:
-    assert set(broken(seen(), says(message), renamed(**changes))) == {FALSE}
-    assert broken(seen(), says(message)) == []
-
-
-def test_a_word_that_is_also_a_name_is_no_mention_of_it() -> None:
-    people = renamed(first_name="Will", last_name="Long", city="Reading")
-    assert broken(seen(), says("I will see to it, it won't take long: I am reading it now."), people) == []
-    assert broken(seen(), says("I told Will Long of it."), people) == [FALSE, FALSE]
+@pytest.mark.parametrize("kind", [{"type": "apologise"}, {"type": "close"}, {"type": "ask", "field": "email"}], ids=str)
+def test_the_words_of_an_act_are_judged(kind: dict[str, Any]) -> None:
+    assert broken(seen(*KNOWN), {**kind, "message": "Thanks, Ada, I looked."}) == [FALSE]
+    assert broken(seen(*KNOWN, NAME), {**kind, "message": "Thanks, Ada, I looked."}) == []
+    assert broken(seen(*KNOWN, order("O3")), {**kind, "message": "O3 is not yours."}) == ["no_disclosure"]
+    assert broken(seen(order("O3")), {**kind, "message": "O3 is not yours."}) == ["authenticate_first"]
 
 
 def test_a_summary_is_made_of_words_too() -> None:
@@ -396,30 +303,6 @@ def test_a_claim_and_its_words_are_both_judged() -> None:
     memory = seen(*STATUS, order("O1"))
     assert broken(memory, inform(("O1", "status", "pending"), message="O1 costs $1.00.")) == [FALSE]
     assert broken(memory, inform(("O1", "status", "lost"), message="O1 costs $1.00.")) == [FALSE, FALSE]
-
-
-PLAIN = sorted(
-    {
-        word
-        for table in (HEADS, TAILS)
-        for texts in table.values()
-        for text in texts
-        for word in text.split()
-        if "{" not in word
-    }
-)
-
-
-@given(st.lists(st.sampled_from(PLAIN) | st.integers(0, 99).map(str), max_size=25))
-def test_ordinary_prose_mentions_nothing(words: list[str]) -> None:
-    assert list(mentions(PEOPLE, " ".join(words))) == []
-
-
-@given(st.text())
-def test_any_text_can_be_read(text: str) -> None:
-    for rule, why in breaches_in(seen(*READ), PEOPLE, text):
-        assert rule in PROSE
-        assert why
 
 
 # The prose
