@@ -8,14 +8,11 @@ from typing import Any
 
 import gymnasium as gym
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from stateset_gym.envs.actions import Action
 from stateset_gym.envs.customer_service.actions import ACTIONS
 from stateset_gym.envs.customer_service.conduct import FORBIDDEN, PROSE, breaches, forbidden, prose, slips
-from stateset_gym.envs.customer_service.mentions import NOBODY, People, breaches_in, mentions, people_of
-from stateset_gym.envs.customer_service.phrases import HEADS, TAILS
+from stateset_gym.envs.customer_service.mentions import People, people_of
 from stateset_gym.envs.customer_service.store import Result, Store
 from stateset_gym.envs.memory import PERSON, Memory
 

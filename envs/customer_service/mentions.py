@@ -69,10 +69,11 @@ def breaches_in(memory: Memory, people: People, message: str) -> Iterator[tuple[
     if not found:
         return
     caller = who(memory)
-    shown, hidden = told(memory, caller)
-    for key, mention in found.items():
-        if shown.holds(key, mention.cents):
-            continue
+    parts = told(memory, caller)
+    shown = next(parts)
+    unheard = [(key, mention) for key, mention in found.items() if not shown.holds(key, mention.cents)]
+    hidden = next(parts) if unheard else shown
+    for key, mention in unheard:
         text = mention.text if len(mention.text) <= SHOWN else f"{mention.text[:SHOWN]}..."
         if not hidden.holds(key, mention.cents):
             yield "supported_claims", f"Nothing has shown {text!r}."

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from ..memory import Memory
@@ -23,14 +23,15 @@ class Told(NamedTuple):
         return cents in self.numbers or any(price + cents in offered for offered in self.prices for price in offered)
 
 
-def told(memory: Memory, caller: str | None) -> tuple[Told, Told]:
-    """What may be told to whoever calls, and what may not: the records of others, or before one knows who calls."""
+def told(memory: Memory, caller: str | None) -> Iterator[Told]:
+    """First what may be told to whoever calls, then what may not: of others, or before one knows who calls."""
     shown: list[Any] = [memory.person, memory.requests]
     hidden: list[Any] = []
     for name, view in memory.seen.items():
         owner = caller if name == "customer" else view.get("customer", name if "payment_methods" in view else None)
-        (shown if owner is None or owner == caller else hidden).append({name: view})
-    return _part(shown), _part(hidden)
+        (shown if owner is None or owner == caller else hidden).extend((name, view))
+    yield _part(shown)
+    yield _part(hidden)
 
 
 def _part(values: list[Any]) -> Told:
@@ -41,21 +42,22 @@ def _part(values: list[Any]) -> Told:
     return Told("|".join(texts), frozenset(numbers), tuple(prices.values()))
 
 
-def _gather(value: Any, texts: list[str], numbers: set[int], prices: dict[str, set[int]]) -> None:
-    """The texts, numbers and prices within a value."""
-    if isinstance(value, str):
-        words, amounts = content_of(value)
-        texts.append(words)
-        numbers.update(amounts)
-    elif isinstance(value, dict):
-        if "product" in value and "price" in value:
-            prices.setdefault(value["product"], set()).add(value["price"])
-        for field, inner in value.items():
-            texts.append(content_of(field)[0])
-            _gather(inner, texts, numbers, prices)
-    elif isinstance(value, list | tuple):
-        for inner in value:
-            _gather(inner, texts, numbers, prices)
-    elif isinstance(value, int) and not isinstance(value, bool):
-        numbers.add(abs(value))
-        texts.append(f" {value} ")
+def _gather(values: Iterable[Any], texts: list[str], numbers: set[int], prices: dict[str, set[int]]) -> None:
+    """The texts, numbers and prices within some values; of keys, those that are ids."""
+    for value in values:
+        kind = value.__class__
+        if kind is str:
+            words, amounts = content_of(value)
+            texts.append(words)
+            if amounts:
+                numbers.update(amounts)
+        elif kind is int:
+            numbers.add(abs(value))
+            texts.append(f" {value} ")
+        elif kind is dict:
+            if "price" in value and "product" in value:
+                prices.setdefault(value["product"], set()).add(value["price"])
+            _gather(value.get("payment_methods", ()), texts, numbers, prices)
+            _gather(value.values(), texts, numbers, prices)
+        elif kind is list or kind is tuple:
+            _gather(value, texts, numbers, prices)
