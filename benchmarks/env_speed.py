@@ -206,10 +206,22 @@ def scripts_of(folder: Path, difficulty: str, number: int) -> list[Script]:
 
 
 OWNERS = {
-    "scene": ("scenes", "plots", "requests", "stock", "lexicon"),
+    "scene": ("scenes", "plots", "requests", "stock", "lexicon", "chance", "goals"),
     "parse": ("parse",),
-    "rules": ("rules", "desk", "store", "records", "ledger", "views", "conduct", "reading", "mentions"),
-    "customer": ("customer",),
+    "rules": (
+        "rules",
+        "desk",
+        "store",
+        "records",
+        "ledger",
+        "views",
+        "conduct",
+        "reading",
+        "mentions",
+        "told",
+        "words",
+    ),
+    "customer": ("customer", "mind", "played"),
     "words": ("wording", "phrases"),
     "observe": ("conversation",),
     "turns, memory, reward": ("turns", "memory", "terms"),
