@@ -20,7 +20,7 @@ PERSON = -1
 class Memory:
     """The facts seen so far, laid out for look-ups."""
 
-    __slots__ = ("agreed", "cannot", "done", "last", "person", "requests", "seen", "settled")
+    __slots__ = ("agreed", "cannot", "done", "person", "requests", "seen", "settled")
 
     def __init__(self) -> None:
         self.person: dict[str, Any] = {}
@@ -37,8 +37,6 @@ class Memory:
         """Acts on the world that took place -> how often."""
         self.settled: set[int] = set()
         """Requests that are answered, declined or carried out."""
-        self.last: str = ""
-        """The customer's last act."""
 
     def fold(self, action: Action | None, facts: Sequence[Fact]) -> None:
         """Take in one step: the action (`None` for the opening, or a malformed one) and its facts."""
@@ -59,18 +57,16 @@ class Memory:
         twin.agreed = self.agreed.copy()
         twin.done = self.done.copy()
         twin.settled = self.settled.copy()
-        twin.last = self.last
         return twin
 
     def key(self) -> tuple[Any, ...]:
         """What tells two memories apart, hashable; the order in which things were learned is no part of it."""
         told = msgspec.json.encode([self.person, self.requests, self.seen], order="sorted")
         done = frozenset(self.done.items())
-        return told, frozenset(self.cannot), frozenset(self.agreed.items()), done, frozenset(self.settled), self.last
+        return told, frozenset(self.cannot), frozenset(self.agreed.items()), done, frozenset(self.settled)
 
     def _hear(self, action: Action | None, fact: Fact) -> None:
         act, no = fact["act"], fact["no"]
-        self.last = act
         field = fact.get("field")
         if act == "accept":
             proposal = getattr(action, "action", None)

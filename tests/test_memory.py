@@ -61,7 +61,6 @@ def test_what_is_said_is_laid_out_by_request_and_person() -> None:
         {"request": "return_items", "product": "oak desk"},
         {"request": "cancel_order", "order_id": "O2"},
     ]
-    assert memory.last == "tell"
     assert not memory.settled
 
 
@@ -84,7 +83,6 @@ def test_a_correction_and_a_change_replace_what_was_said() -> None:
         (PROPOSAL, [said("change", 0), said("change", 0, "reason", "ordered_by_mistake")]),
     )
     assert memory.requests[0] == {"request": "cancel_order", "order_id": "O2", "reason": "ordered_by_mistake"}
-    assert memory.last == "change"
 
 
 def test_what_cannot_be_told_is_kept_apart() -> None:

@@ -253,7 +253,6 @@ def test_building_a_store_from_ready_records_builds_no_index():
     assert not vars(store.base)
     store.apply(FindCustomer(email="ada@post.example"))
     assert set(vars(store.base)) == {"by_email"}
-    assert store.base.product_of == {"I1": "P1", "I2": "P1"}
 
 
 def test_thousands_of_orders_load_in_well_under_a_second(tmp_path):

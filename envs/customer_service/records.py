@@ -129,11 +129,6 @@ class Base(msgspec.Struct, frozen=True, eq=False, dict=True):
         return index
 
     @functools.cached_property
-    def product_of(self) -> dict[str, str]:
-        """Item id -> product id."""
-        return {item_id: product_id for product_id, product in self.products.items() for item_id in product.variants}
-
-    @functools.cached_property
     def named_once(self) -> tuple[str, ...]:
         """The ids of the products whose name no other product has."""
         names = [fold(product.name) for product in self.products.values()]

@@ -114,7 +114,7 @@ class UndocumentedInfo(Planted):
     def step(self, action: Any) -> Step:
         """As ever, with one key more."""
         observation, reward, terminated, truncated, info = super().step(action)
-        return observation, reward, terminated, truncated, {**info, "debug": self.memory.last}
+        return observation, reward, terminated, truncated, {**info, "debug": len(self.memory.done)}
 
 
 class SharedMessages(Planted):
