@@ -150,7 +150,7 @@ CHANGES = [
     DONE,
     ({"type": "list_products"}, [result(P1={"name": "oak desk"})]),
     ({"type": "ask", "field": "reason"}, [said("cannot_tell", 0, "reason")]),
-    ({"type": "refuse", "request": "cancel_order", "rule": "not_pending"}, [said("accept", 0)]),
+    ({"type": "refuse", "request": "cancel_order", "rule": "not_pending"}, [said("accept", 1)]),
 ]
 
 
