@@ -146,11 +146,18 @@ class ConversationEnv(gymnasium.Env[Observation, Any]):
 
     def restore(self, snapshot: Snapshot) -> tuple[Observation, dict[str, Any]]:
         """Go back to a snapshot; the observation and the info of that turn are returned."""
+        if not isinstance(snapshot, Snapshot):
+            raise BadArgument(f"restore() got {snapshot!r}: give what snapshot() returned.")
+        limit = self._max_turns or snapshot.turn.scene.limit
+        if snapshot.turn.number >= limit and not snapshot.turn.over:
+            raise BadArgument(
+                f"restore() got turn {snapshot.turn.number}: here a conversation ends after {limit} turns."
+            )
         if snapshot.tree.parts is not self.parts:
             other = snapshot.tree.parts.name
             raise BadArgument(f"restore() got a snapshot of {other}: take one of {self.parts.name}'s own.")
         self._turn = turn = snapshot.turn if snapshot.tree is self._tree else self._tree.adopted(snapshot.turn)
-        self._limit = self._max_turns or turn.scene.limit
+        self._limit = limit
         self._messages = [*self._system, *turn.transcript()]
         self._np_random = _generator(self.np_random, snapshot.generator)
         return self.observe(), turn.info()

@@ -59,7 +59,11 @@ class Parser:
 
     def _from_text(self, text: str) -> Action | Malformed:
         answer = _answer(text)
-        return answer if isinstance(answer, Malformed) else self._from_dict(answer)
+        if isinstance(answer, Malformed):
+            return answer
+        inner = answer.get("action")
+        # The envelope that `response_format()` asks for: structured outputs want an object at the root.
+        return self._from_dict(inner if len(answer) == 1 and isinstance(inner, dict) else answer)
 
     def _from_dict(self, value: dict[str, Any]) -> Action | Malformed:
         if not self.space.contains(value):

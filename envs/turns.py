@@ -19,6 +19,7 @@ from .errors import InvalidAction
 from .memory import Fact
 from .parse import Malformed, Parser, transcribe
 from .parts import Decide, Parts
+from .plain import is_text
 from .wording import note
 
 _encode = msgspec.json.Encoder().encode
@@ -26,8 +27,8 @@ _decode = msgspec.json.Decoder(list[Fact]).decode
 
 KEPT = 50_000
 """How many turns a tree keeps."""
-LONG = 2_000
-"""Characters of an action text beyond which its turn is not kept."""
+LONG = 4_000
+"""Characters of a turn's two messages beyond which it is not kept."""
 
 
 class Turn:
@@ -144,6 +145,9 @@ class Tree:
         """The turn that an action leads to; a strict tree raises where the action is malformed."""
         parts = self.parts
         act: Any = self._parser.parse(action)
+        text = action if action.__class__ is str and is_text(action) else transcribe(self.parts.actions, action)
+        if before.next and action.__class__ is not str and text in before.next and act.__class__ is not Malformed:
+            return before.next[text]
         if act.__class__ is Malformed:
             if self._strict:
                 raise InvalidAction(f"{parts.name}: malformed action: {act.reason}")
@@ -156,7 +160,7 @@ class Tree:
         turn.scene = scene = before.scene
         turn.parent, turn.act, turn.state = before, act, state
         turn.number = number = before.number + 1
-        turn.text = action if act is not None and action.__class__ is str else transcribe(parts.actions, action)
+        turn.text = text
         turn.shared = turn.truncated = False
         turn.terminated = ended = state.ended != ""
         self._word(turn, facts)
@@ -261,7 +265,7 @@ class Tree:
     def _remember(self, before: Turn, turn: Turn, action: Any) -> None:
         """Keep a turn under the text that leads to it, where that text alone does."""
         turn.next = None
-        if before.next is None or turn.act is None or len(turn.text) > LONG:
+        if before.next is None or turn.act is None or len(turn.text) + len(turn.content) > LONG:
             return
         if turn.text is action or action.__class__ is not str:
             before.next[turn.text] = turn

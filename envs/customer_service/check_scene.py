@@ -52,6 +52,8 @@ def problems(plot: Plot, base: Base) -> Iterator[str]:
         return
     yield from _temper(plot.temper)
     yield from _person(plot.person, customer)
+    if any(request.request != "product_question" for request in plot.requests):
+        yield from _findable(plot.person, customer, base)
     if not plot.requests:
         yield "The scene has no requests: a customer wants at least one thing."
     course = [Store(base)]
@@ -92,6 +94,18 @@ def _person(person: Knowledge, customer: Customer) -> Iterator[str]:
                 f"person/values/{field}: {value!r} is not the customer's, which is {held[field]!r}; "
                 "mend it, or put it into mistakes."
             )
+
+
+def _findable(person: Knowledge, customer: Customer, base: Base) -> Iterator[str]:
+    """Whom an agent cannot authenticate, it cannot serve."""
+    if "email" in person.values:
+        return
+    if "email" not in person.unknown:
+        yield "person/values: there is no email; give it, or list it in person/unknown."
+    if missing := [field for field in ("name", "postcode") if field not in person.values]:
+        yield f"person/values: without an email, {' and '.join(missing)} must be there for the customer to be found."
+    elif len(Store(base).named(customer.first_name, customer.last_name, customer.address.postcode)) > 1:
+        yield "person/unknown: another customer has the same name and postcode, so the email must be known."
 
 
 def _folded(value: Any) -> Any:

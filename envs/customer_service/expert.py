@@ -100,7 +100,7 @@ def _find_order(memory: Memory, no: int, request: Request) -> Action | None:
         return Ask("product")
     caller = reading.who(memory) or ""
     record = memory.seen.get(caller)
-    if record is None:
+    if record is None or "orders" not in record:
         return GetCustomer(caller)
     unread = [order for order in record["orders"] if order not in memory.seen]
     return GetOrder(unread[0]) if unread else Ask("order_id")

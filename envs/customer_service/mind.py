@@ -35,7 +35,15 @@ class Mind:
     def key(self) -> tuple[Any, ...]:
         """What tells two minds apart."""
         said = tuple(sorted(self.said.items()))
-        return self.voiced, tuple(self.settled), tuple(self.changed), said, self.patience, self.pushed, self.replies
+        return (
+            self.voiced,
+            frozenset(self.settled),
+            frozenset(self.changed),
+            said,
+            self.patience,
+            self.pushed,
+            self.replies,
+        )
 
 
 def open_requests(plot: Plot, mind: Mind) -> list[tuple[int, Request]]:

@@ -13,7 +13,7 @@ from .goals import WITHOUT_ORDER, Goal, Knowledge, Plot, Request, Talk, Temper
 from .lexicon import MAIL_DOMAINS
 from .requests import KINDS_OF_MONEY, OTHER_REASON, Spot
 from .stock import LEVELS, Level, Need, stocked
-from .store import Base, Customer, Item
+from .store import Base, Customer, Item, Variant
 
 Draws = tuple[int, ...]
 Wanted = tuple[str, str]
@@ -198,9 +198,14 @@ def _details(spot: Spot, kind: str) -> dict[str, Any] | None:
     values["payment_method"] = "original"
     if kind == "return_items":
         return values
-    variants = spot.base.products[spot.item.product].variants
-    others = [v for name, v in variants.items() if name != spot.item.item and v.options != spot.item.options]
+    others = [variant for variant in _others(spot.base, spot.item) if variant.options != spot.item.options]
     return values | {"options": requests.wish_for(spot.item, pick(spot.draws[0], tuple(others)))} if others else None
+
+
+def _others(base: Base, item: Item) -> list[Variant]:
+    """The other variants of an item's product that have the same options to choose."""
+    variants = base.products[item.product].variants
+    return [v for name, v in variants.items() if name != item.item and v.options.keys() == item.options.keys()]
 
 
 def _foreign_order(spot: Spot, kind: str) -> dict[str, Any] | None:
@@ -218,8 +223,7 @@ def _unavailable(spot: Spot, kind: str) -> dict[str, Any] | None:
     status = "pending" if kind == "change_items" else "delivered"
     if spot.item is None or spot.order.status != status:
         return None
-    variants = spot.base.products[spot.item.product].variants
-    gone = [v for name, v in variants.items() if name != spot.item.item and not v.available]
+    gone = [variant for variant in _others(spot.base, spot.item) if not variant.available]
     values = _details(spot, kind)
     return values | {"options": requests.wish_for(spot.item, gone[0])} if gone and values else None
 
@@ -243,6 +247,8 @@ def _refund(spot: Spot, kind: str) -> dict[str, Any] | None:
     if spot.item is None or spot.order.status != "delivered":
         return None
     methods = spot.person.payment_methods
+    if not spot.order.payments:
+        return None
     original = spot.order.payments[0].method
     other = [m.kind for name, m in methods.items() if m.kind != "gift_card" and name != original]
     kinds = [m.kind for m in methods.values()]
@@ -291,7 +297,7 @@ def _person(customer: Customer, draws: Draws, difficulty: str, left_out: bool) -
 
 def _misspelt(email: str, draw: int) -> str:
     """An address at another domain than the customer's."""
-    local, domain = email.split("@", 1)
+    local, _, domain = email.partition("@")
     others = tuple(other for other in MAIL_DOMAINS if other != domain)
     return f"{local}.{len(local)}@{pick(draw, others)}"
 

@@ -72,8 +72,7 @@ def variant_with(memory: Memory, product: View, options: dict[str, str]) -> tupl
 
 def paid_by(order: View) -> str:
     """The method by which an order was paid first."""
-    method: str = order["payments"][0]["method"]
-    return method
+    return str(order["payments"][0]["method"]) if order["payments"] else ""
 
 
 def methods(memory: Memory) -> View | None:

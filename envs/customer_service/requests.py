@@ -126,6 +126,8 @@ def _covers(person: Customer, method: str, amount: int) -> bool:
 def _wishes(spot: Spot, amount: int, among: tuple[str, ...]) -> list[tuple[str, str]]:
     """The (wish, method id) pairs that can pay an amount: the original method, or the caller's only one of a kind."""
     methods = spot.person.payment_methods
+    if not spot.order.payments:
+        return []
     original = spot.order.payments[0].method
     found = [("original", original)] if "original" in among and _covers(spot.person, original, amount) else []
     for kind in KINDS_OF_MONEY:
@@ -151,9 +153,10 @@ def change_payment(spot: Spot) -> Request | None:
 def return_items(spot: Spot) -> Request | None:
     if spot.order.status != "delivered" or spot.item is None:
         return None
-    wish, method = pick(
-        spot.draws[0], tuple(_wishes(spot, 0, ("original",) if spot.easy else ("original", "gift_card")))
-    )
+    wishes = _wishes(spot, 0, ("original",) if spot.easy else ("original", "gift_card"))
+    if not wishes:
+        return None
+    wish, method = pick(spot.draws[0], tuple(wishes))
     action = ReturnItems(spot.order_id, (spot.item.item,), method)
     return _request("return_items", Goal(action), _about(spot) | {"payment_method": wish})
 
@@ -172,7 +175,7 @@ def _siblings(spot: Spot, available: bool) -> list[tuple[str, Variant]]:
 
 def wish_for(item: Item, variant: Variant) -> dict[str, str]:
     """The options in which a variant differs from an item."""
-    return {axis: value for axis, value in variant.options.items() if item.options[axis] != value}
+    return {axis: value for axis, value in variant.options.items() if item.options.get(axis) != value}
 
 
 def _swap(kind: Any, action: Any, status: str) -> Builder:

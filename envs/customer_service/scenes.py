@@ -166,8 +166,9 @@ class Shop:
         return Scene(name, kind, parts.difficulty, test, self.base, plot, self.people)
 
     def _plot(self, names: list[str], kind: str, test: bool, difficulty: str) -> Plot | None:
+        """The first plot that can be won: what a shop brings may hold more than the plots foresee."""
         plots = (plotted_over(self.base, name, kind, test, difficulty) for name in names)
-        return next((plot for plot in plots if plot is not None), None)
+        return next((plot for plot in plots if plot is not None and not any(problems(plot, self.base))), None)
 
 
 class SceneFile(Plot, frozen=True, kw_only=True):

@@ -98,11 +98,25 @@ def misspelt(text: str, draw: int) -> str:
 
 def say(scene: Scene, facts: Sequence[Fact], turn: int) -> str:
     """What the customer says in a turn; each fact is given the words that carry it."""
-    own = facts[0].get("message")
+    own = facts[0].pop("message", None)
     if own is not None:
-        for fact in facts:
-            fact["words"] = []
-        return str(own)
+        return _in_own_words(scene, facts, turn, own)
+    return _in_phrases(scene, facts, turn)
+
+
+def _in_own_words(scene: Scene, facts: Sequence[Fact], turn: int, own: str) -> str:
+    """What a user's own customer says: with a phrase where their words leave out what the facts hold."""
+    text = "\n".join(f" {line}" if line.startswith("[") else line for line in own.split("\n"))
+    phrases = _in_phrases(scene, facts, turn)
+    missing = any(word not in text for fact in facts if "value" in fact for word in fact["words"])
+    if missing:
+        return f"{text} {phrases}"
+    for fact in facts:
+        fact["words"] = fact["words"] if "value" in fact else [text]
+    return text
+
+
+def _in_phrases(scene: Scene, facts: Sequence[Fact], turn: int) -> str:
     speaker = Speaker(scene, turn)
     talk = scene.plot.temper.talk
     if turn == 0 and talk != "curt":

@@ -29,6 +29,12 @@ UNIT = re.compile(
     r"|kg|g|mg|lbs?|oz|mm|cm|m|km|inch|inches|ft|feet|ml|l|litres?|liters?|[kmgt]b|hz|[kmg]hz|v|w|kw)\b)",
     re.IGNORECASE,
 )
+PRICED = re.compile(
+    r"\b(?:prices?|costs?|totals?|refunds?|refunded|pays?|paid|payments?|charged?|balance|difference|worth|amounts?"
+    r"|comes? to|came to|is|was|are|be|for|of)\W{0,3}$",
+    re.IGNORECASE,
+)
+"""What stands before a price that bears no currency."""
 DIGIT, DIGITS = re.compile(r"[0-9]"), re.compile(r"[0-9]+")
 NO_PRICE = 10**30
 """What "47.84 cents" come to."""
@@ -61,6 +67,13 @@ def key_of(tokens: Iterable[re.Match[str]]) -> str:
     return f" {' '.join([word_of(token).casefold() for token in tokens])} "
 
 
+def _priced(message: str, token: re.Match[str], decimals: str) -> bool:
+    """Whether a number without a currency is a price all the same: two decimals after a word of money."""
+    if len(decimals) < 2 or UNIT.match(message, token.end()):
+        return False
+    return PRICED.search(message[max(0, token.start() - 24) : token.start()]) is not None
+
+
 def amount_at(message: str, token: re.Match[str]) -> tuple[int, int] | None:
     """The cents of a number that is an amount, and where it ends."""
     parts = NUMBER.fullmatch(token["number"])
@@ -68,7 +81,7 @@ def amount_at(message: str, token: re.Match[str]) -> tuple[int, int] | None:
         return None
     whole, decimals = re.sub("[.,]", "", parts[1]).lstrip("0")[:20] or "0", parts[2] or ""
     money = MONEY.match(message, token.end())
-    if money is None and not token["mark"] and (len(decimals) < 2 or UNIT.match(message, token.end())):
+    if money is None and not token["mark"] and not _priced(message, token, decimals):
         return None
     end = money.end() if money else token.end()
     if money and money["cents"] and not token["mark"]:
