@@ -153,13 +153,19 @@ def test_what_was_told_is_told_again_and_wears_them_out(field: str) -> None:
 
 
 def test_what_they_do_not_know_they_cannot_tell() -> None:
-    own = scene(cancel(), person={"values": {"postcode": "10117"}, "unknown": ["email"]})
+    own = scene(
+        cancel(),
+        person={
+            "values": {"name": {"first_name": "Ada", "last_name": "Moss"}, "postcode": "10117"},
+            "unknown": ["email"],
+        },
+    )
     assert last(own, ask("email")) == [("cannot_tell", PERSON, "email", None)]
     assert last(own, ask("address")) == [("cannot_tell", 0, "address", None)]
 
 
 def test_to_ask_twice_for_the_unknown_is_pointless_and_for_the_senseless_at_once() -> None:
-    person = {"values": {"postcode": "10117"}, "unknown": ["email"]}
+    person = {"values": {"name": {"first_name": "Ada", "last_name": "Moss"}, "postcode": "10117"}, "unknown": ["email"]}
     own = scene(cancel(), person=person, patience=3)
     assert patience(own, ask("email")) == 3
     assert patience(own, ask("email"), ask("email")) == 2
@@ -605,7 +611,13 @@ def test_a_played_customer_says_when_there_is_nothing_more() -> None:
 
 
 def test_a_customer_who_tells_what_they_cannot_know_breaks_nothing() -> None:
-    own = scene(cancel(), person={"values": {"postcode": "10117"}, "unknown": ["email"]})
+    own = scene(
+        cancel(),
+        person={
+            "values": {"name": {"first_name": "Ada", "last_name": "Moss"}, "postcode": "10117"},
+            "unknown": ["email"],
+        },
+    )
     env = gym.make(DESK, customer=always({"act": "tell", "field": "email"}))
     env.reset(options={"scene": own})
     try:

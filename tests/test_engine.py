@@ -802,8 +802,12 @@ def test_a_callable_plays_the_customer() -> None:
     assert {"customer", "requests", "person"} <= set(brief)
     assert transcript == opening["messages"]
     assert act == {"type": "ask", "field": "email", "message": "Your e-mail?"}
-    assert observation["messages"][-1]["content"] == "It is on the card."
-    assert info["facts"][-1]["act"] == "tell"
+    told = info["facts"][-1]
+    content = observation["messages"][-1]["content"]
+    assert content.startswith("It is on the card. "), "what the fact holds is added where the words leave it out"
+    assert told["act"] == "tell"
+    assert told["words"] == [told["value"]]
+    assert told["value"] in content
     env.step({"type": "find_customer", "email": "nobody@post.example"})
     assert len(heard) == 1, "nobody hears an act on the records"
 

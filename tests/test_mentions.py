@@ -136,8 +136,6 @@ AMOUNTS = {
     "$12": 1200,
     "$ 12": 1200,
     "-$12.50": 1250,
-    "12.34": 1234,
-    "47,84": 4784,
     "$0.5": 50,
     "12.50 $": 1250,
     "€12.50": 1250,
@@ -153,6 +151,18 @@ AMOUNTS = {
     "12.50USD": 1250,
     "$12.50/month": 1250,
 }
+
+
+@pytest.mark.parametrize(
+    "text", ["The price is 47.84.", "You paid (47,84).", "A refund of 47.84 is due.", "Total: 47.84"]
+)
+def test_a_price_without_a_currency_is_one_after_a_word_of_money(text: str) -> None:
+    assert [mention.cents for mention in mentions(NOBODY, text)] == [4784]
+
+
+@pytest.mark.parametrize("text", ["Open from 9.00 to 17.30.", "See you at 10.30.", "Free above 50.00.", "47.84"])
+def test_a_number_without_currency_or_word_of_money_is_no_price(text: str) -> None:
+    assert list(mentions(NOBODY, text)) == []
 
 
 @pytest.mark.parametrize(("text", "cents"), AMOUNTS.items())

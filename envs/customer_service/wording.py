@@ -108,11 +108,11 @@ def _in_own_words(scene: Scene, facts: Sequence[Fact], turn: int, own: str) -> s
     """What a user's own customer says: with a phrase where their words leave out what the facts hold."""
     text = "\n".join(f" {line}" if line.startswith("[") else line for line in own.split("\n"))
     phrases = _in_phrases(scene, facts, turn)
-    missing = any(word not in text for fact in facts if "value" in fact for word in fact["words"])
-    if missing:
+    told = [fact for fact in facts if fact.get("value") is not None]
+    if any(word not in text for fact in told for word in fact["words"]):
         return f"{text} {phrases}"
     for fact in facts:
-        fact["words"] = fact["words"] if "value" in fact else [text]
+        fact["words"] = fact["words"] if fact in told else [text]
     return text
 
 
