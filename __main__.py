@@ -34,7 +34,7 @@ def audit(
     env: Annotated[str | None, typer.Argument(help="The id of an environment, e.g. StateSet/Echo-v0.")] = None,
     every: Annotated[bool, typer.Option("--all", help="Audit every environment of this package.")] = False,
     scenes: Annotated[int | None, typer.Option(min=1, help="The expert's scenes of each split and difficulty.")] = None,
-    quick: Annotated[bool, typer.Option("--quick", help="Small samples: a minute, not ten.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="Small samples: seconds, not minutes.")] = False,
     check: Annotated[list[str] | None, typer.Option(help="Only this check; may be given again.")] = None,
     fuzz: Annotated[int | None, typer.Option(min=1, help="Only fuzz, with so many actions.")] = None,
     seed: Annotated[int, typer.Option(help="What the fuzzing draws from.")] = 0,
@@ -49,6 +49,12 @@ def audit(
 
     if every == (env is not None):
         raise typer.BadParameter("name one environment, or give --all.")
+    if every and (store or scene):
+        raise typer.BadParameter("--store and --scene go with one environment, not with --all.")
+    if fuzz and check:
+        raise typer.BadParameter("--fuzz is a check of its own: leave out --check.")
+    if env is not None and "/" not in env:
+        env = f"StateSet/{env}"
     if unknown := sorted({*(check or ())} - {*auditing.CHECKS}):
         raise typer.BadParameter(f"--check {unknown[0]!r} is not known: choose from {', '.join(auditing.CHECKS)}.")
     size = auditing.QUICK if quick else auditing.Size()
@@ -81,7 +87,10 @@ def _audited(
     from .policies import registry
     from .policies.audit.show import show
 
-    own = json.loads(scene.read_text(encoding="utf-8")) if scene else None
+    try:
+        own = json.loads(scene.read_text(encoding="utf-8")) if scene else None
+    except ValueError as error:
+        raise ValueError(f"{scene} is no JSON in UTF-8: {error}") from None
     started = time.monotonic()
     console = Console(quiet=quiet)
     with _bar(console) as tick:
@@ -184,8 +193,14 @@ def _bar(console: Any) -> Any:
 
 
 def main() -> None:
-    """Run the command line."""
-    app()
+    """Run the command line; what is wrong with what was given is told in a line, not in a traceback."""
+    import gymnasium
+
+    try:
+        app()
+    except (gymnasium.error.Error, ValueError, OSError) as error:
+        typer.echo(f"Error: {error}", err=True)
+        raise SystemExit(2) from None
 
 
 if __name__ == "__main__":

@@ -873,3 +873,51 @@ def test_close_can_be_called_at_any_time() -> None:
     env.reset(seed=0)
     env.close()
     env.close()
+
+
+def test_dicts_and_structs_find_the_turn_that_their_text_leads_to() -> None:
+    env = conversation(DESK, reward=Reward())
+    name = scene(DESK, "easy", 7)
+    for _ in range(5):
+        env.reset(options={"scene": name})
+        env.step({"type": "list_products"})
+        env.step(env.parts.actions.decoder.decode('{"type":"apologise"}'))
+    tree = env._tree
+    before = tree._count
+    for _ in range(20):
+        env.reset(options={"scene": name})
+        env.step({"type": "list_products"})
+    assert tree._count == before
+
+
+def test_a_text_without_a_utf8_form_stays_within_the_space() -> None:
+    env = conversation(DESK)
+    env.reset(options={"scene": scene(DESK, "easy", 3)})
+    observation, *_, info = env.step('{"type":"apologise"} \ud800')
+    assert info["malformed"] == ""
+    assert observation in env.observation_space
+
+
+@pytest.mark.parametrize(
+    ("arguments", "snapshot", "message"),
+    [
+        ({}, "none", r"restore\(\) got 'none': give what snapshot\(\) returned"),
+        ({"max_turns": 2}, None, r"restore\(\) got turn 3: here a conversation ends after 2 turns"),
+    ],
+)
+def test_a_snapshot_that_does_not_fit_is_refused(arguments: dict[str, Any], snapshot: Any, message: str) -> None:
+    env, other = conversation(DESK), conversation(DESK, **arguments)
+    env.reset(options={"scene": scene(DESK, "easy", 3)})
+    for _ in range(3):
+        env.step('{"type":"list_products"}')
+    with pytest.raises(BadArgument, match=message):
+        other.restore(snapshot or env.snapshot())
+
+
+def test_the_envelope_of_structured_outputs_is_opened() -> None:
+    env = conversation(DESK)
+    env.reset(options={"scene": scene(DESK, "easy", 3)})
+    *_, info = env.step('{"action": {"type": "list_products"}}')
+    assert [fact["act"] for fact in info["facts"]] == ["list_products"]
+    *_, info = env.step('{"action": {"type": "list_products"}, "more": 1}')
+    assert info["malformed"]
