@@ -118,6 +118,12 @@ class Tree:
         self._count = 0
         self._nothing = reward.nothing()
 
+    def __reduce__(self) -> Any:
+        raise TypeError(
+            "An environment or a snapshot lives in its process and is neither pickled nor deep-copied: branch with "
+            "snapshot() and restore(), and send the scene's name and the actions elsewhere."
+        )
+
     def root(self, name: str, build: Callable[[str], Any]) -> Turn:
         """The opening of a scene; a scene that is met a second time is kept, with all that follows."""
         turn = self._roots.get(name)

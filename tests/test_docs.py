@@ -14,8 +14,12 @@ import pytest
 
 import stateset_gym  # noqa: F401  (registers the environments)
 from stateset_gym import policies
+from stateset_gym.__main__ import app, audit
 from stateset_gym.envs.conversation import ConversationEnv
 from stateset_gym.envs.customer_service.actions import ACTIONS
+from stateset_gym.envs.customer_service.played import HOWS
+from stateset_gym.envs.memory import Memory
+from stateset_gym.policies.audit import CHECKS
 from stateset_gym.policies.registry import kind_of
 from stateset_gym.rewards import PRICES, TERMS
 
@@ -119,7 +123,7 @@ def test_docstring_examples_run(env_id: str, monkeypatch: pytest.MonkeyPatch) ->
     assert failed == 0
 
 
-@pytest.mark.parametrize("page", ["agents.md", "scenes.md", "store.md"])
+@pytest.mark.parametrize("page", ["agents.md", "running.md", "scenes.md", "store.md"])
 def test_examples_of_pages_run(page: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
     failed, tried = run_examples((DOCS / page).read_text(encoding="utf-8"), page)
@@ -205,6 +209,39 @@ def test_documented_facts_of_customer_service_are_those_emitted() -> None:
             for fact in (fact for facts in episode.facts for fact in facts):
                 met.setdefault(fact["kind"], set()).update(fact)
     assert met == fields
+
+
+RUNNING = (DOCS / "running.md").read_text(encoding="utf-8")
+
+
+def test_documented_acts_of_a_customer_are_those_there_are() -> None:
+    documented = {act: tuple(re.findall(r"`(\w+)`", cells[1])) for act, cells in table(RUNNING, "`act`").items()}
+    assert documented == HOWS
+
+
+def test_documented_attributes_of_memory_are_those_there_are() -> None:
+    documented = table((DOCS / "agents.md").read_text(encoding="utf-8"), "Attribute")
+    assert sorted(documented) == sorted(Memory.__slots__)
+
+
+def test_documented_prices_are_those_there_are() -> None:
+    documented = {name: float(cells[0]) for name, cells in table(RUNNING, "Price").items()}
+    assert documented == {name: getattr(PRICES, name) for name in PRICES.__slots__}
+
+
+def test_documented_commands_are_those_there_are() -> None:
+    named = {row.split()[3] for row in table(RUNNING, "Command")}
+    assert named == {command.callback.__name__ for command in app.registered_commands if command.callback}
+
+
+def test_documented_options_of_the_audit_are_those_there_are() -> None:
+    documented = {option.split()[0].removeprefix("--") for option in table(RUNNING, "Option")}
+    renamed = {"every": "all", "as_json": "json"}
+    assert documented == {renamed.get(name, name) for name in inspect.signature(audit).parameters} - {"env"}
+
+
+def test_documented_checks_of_the_audit_are_those_there_are() -> None:
+    assert list(table(RUNNING, "Check")) == list(CHECKS)
 
 
 def test_the_example_of_a_store_loads_and_plays() -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import gc
 import itertools
 import json
+import pickle
 import random
 from collections.abc import Callable
 from typing import Any
@@ -921,3 +923,12 @@ def test_the_envelope_of_structured_outputs_is_opened() -> None:
     assert [fact["act"] for fact in info["facts"]] == ["list_products"]
     *_, info = env.step('{"action": {"type": "list_products"}, "more": 1}')
     assert info["malformed"]
+
+
+@pytest.mark.parametrize("carry", [copy.deepcopy, pickle.dumps])
+def test_what_cannot_be_carried_elsewhere_says_what_can(carry: Any) -> None:
+    env = conversation(DESK)
+    env.reset(seed=0)
+    for what in (env, env.snapshot()):
+        with pytest.raises(TypeError, match=r"branch with snapshot\(\) and restore\(\), and send the scene's name"):
+            carry(what)

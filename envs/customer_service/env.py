@@ -228,7 +228,7 @@ class CustomerServiceEnv(ConversationEnv):
 
     A customer of your own: a callable that is given what they know and want, the transcript and the agent's act as a dict,
     and answers with an act: `tell`, `cannot_tell`, `accept`, `decline`, `change`, `push_back`, `drift` or `leave`; beside
-    `act` it may give `no` (the request's number), `field` and `message`, the words.
+    `act` it may give `no` (the request's number), `field`, `how` (see `docs/running.md`) and `message`, the words.
 
     ```python
     >>> def impatient(brief, transcript, action):
