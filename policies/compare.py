@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from statistics import fmean
 from typing import NamedTuple
 
+from rich import box
 from rich.table import Table
 
 from ..envs.scenes import DIFFICULTIES
@@ -62,7 +63,7 @@ def compare(
 
 def table(env_id: str, rows: Sequence[Row]) -> Table:
     """The rows for people."""
-    made = Table(title=f"Scripted policies on {env_id}, test scenes", title_justify="left")
+    made = Table(title=f"Scripted policies on {env_id}, test scenes", title_justify="left", box=box.SIMPLE_HEAD)
     for column in ("", "policy", "success", "return", "turns", "breaches", "talks/s"):
         made.add_column(column, justify="left" if column in ("", "policy") else "right", no_wrap=True)
     made.caption = "means; breaches of the house rules a conversation; conversations a second of CPU time"
