@@ -63,7 +63,8 @@ def compare(
 
 def table(env_id: str, rows: Sequence[Row]) -> Table:
     """The rows for people."""
-    made = Table(title=f"Scripted policies on {env_id}, test scenes", title_justify="left", box=box.SIMPLE_HEAD)
+    title = f"Scripted policies on {env_id}, test scenes"
+    made = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
     for column in ("", "policy", "success", "return", "turns", "breaches", "talks/s"):
         made.add_column(column, justify="left" if column in ("", "policy") else "right", no_wrap=True)
     made.caption = "means; breaches of the house rules a conversation; conversations a second of CPU time"
