@@ -1,5 +1,7 @@
 """The audit: it passes what is sound, and catches a dozen planted faults, and some more."""
 
+import os
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -7,10 +9,12 @@ import msgspec
 import pytest
 
 import stateset_gym  # noqa: F401
+from stateset_gym.envs.customer_service import actions, desk
+from stateset_gym.envs.customer_service import conduct as rules
 from stateset_gym.envs.customer_service.store import Store
-from stateset_gym.envs.errors import InvalidAction
+from stateset_gym.envs.errors import ResetNeeded
 from stateset_gym.policies import registry
-from stateset_gym.policies.audit import CHECKS, QUICK, Size, audit, faults
+from stateset_gym.policies.audit import CHECKS, QUICK, Size, audit, breaches, conduct, faults
 from stateset_gym.policies.audit.words import documented
 
 IDS = ("StateSet/Echo-v0", "StateSet/CustomerService-v0", "StateSet/TicketTriage-v0")
@@ -99,8 +103,8 @@ def test_other_faults_are_caught(kind: Any, check: str, what: str) -> None:
 
 
 def test_fuzzing_reports_what_leads_to_an_exception() -> None:
-    with pytest.raises(InvalidAction, match="malformed action"):
-        wrong(Fragile, "fuzz")
+    (text, *_) = wrong(Fragile, "fuzz")["fuzz"]
+    assert "InvalidAction" in text
 
     def broken(state: Any, act: Any, decide: Any) -> Any:
         return {}[act]
@@ -137,6 +141,173 @@ def test_more_processes_find_the_same() -> None:
         other = together.outcomes[name]
         assert (outcome.examined, outcome.wrong) == (other.examined, other.wrong), name
     assert [score[:4] for score in alone.scores] == [score[:4] for score in together.scores]
+
+
+def nothing(*given: Any) -> list[Any]:
+    return []
+
+
+def untold(memory: Any, act: Any) -> list[Any]:
+    return [found for found in rules._find(memory, act) if not act.email]
+
+
+def only_seen(memory: Any, act: Any) -> list[Any]:
+    """Whatever is said of something seen is taken for shown."""
+    found = rules._inform(memory, act)
+    seen = all(claim.about in memory.seen for claim in act.claims)
+    return [each for each in found if each["rule"] != "supported_claims" or not seen]
+
+
+def any_owner(memory: Any, act: Any) -> list[Any]:
+    return [each for each in rules._inform(memory, act) if each["rule"] != "no_disclosure"]
+
+
+def any_write_of_a_type(memory: Any, act: Any) -> list[Any]:
+    return [] if any(type(each) is type(act) for each in memory.agreed) else rules._write(memory, act)
+
+
+LAX: list[tuple[str, Any, Callable[..., Any]]] = [
+    ("supported_claims", None, nothing),
+    ("authenticate_first", actions.GetOrder, nothing),
+    ("authenticate_first", actions.GetCustomer, nothing),
+    ("authenticate_first", actions.FindCustomer, untold),
+    ("one_customer", actions.FindCustomer, nothing),
+    ("one_customer", actions.GetCustomer, nothing),
+    ("supported_claims", actions.Inform, only_seen),
+    ("no_disclosure", actions.Inform, any_owner),
+    ("serve_the_request", actions.Propose, nothing),
+    ("refuse_by_rule", actions.Refuse, nothing),
+    ("hand_over_out_of_scope", actions.HandOver, nothing),
+    *(("confirm_writes", write, any_write_of_a_type) for write in actions.WRITES),
+]
+"""House rule -> the type whose check is made lax (None: what messages name), and the lax check."""
+
+
+@pytest.mark.parametrize(("rule", "kind", "lax"), LAX)
+def test_a_lax_house_rule_is_caught(rule: str, kind: Any, lax: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    if kind is None:
+        monkeypatch.setattr(desk, "slips", lax)
+    else:
+        monkeypatch.setitem(rules.CHECKS, kind, lax)
+    found = conduct.conduct(conduct.Subject(faults.Planted), ("train", "normal"), 24)
+    assert rule in {finding.what.split(":")[0] for finding in found if finding}
+
+
+class Misfiled(faults.Planted):
+    """What was said without support is priced as conduct."""
+
+    def step(self, action: Any) -> Any:
+        observation, reward, terminated, truncated, info = super().step(action)
+        terms = info["reward_terms"]
+        moved = {**terms, "conduct": terms["conduct"] + terms["truth"], "truth": 0.0}
+        return observation, reward, terminated, truncated, {**info, "reward_terms": moved}
+
+
+def test_a_breach_that_costs_nothing_is_caught() -> None:
+    found = wrong(Misfiled, "conduct")["conduct"]
+    assert all("supported_claims: " in what and "costs 0.0 and not 0.25" in what for what in found), found
+
+
+def test_a_house_rule_that_nothing_breaks_is_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:
+    house = conduct.House({**rules.PROSE, "be_kind": "Be kind."}, breaches.DESK)
+    monkeypatch.setitem(conduct.HOUSES, "CustomerService-v0", house)
+    found = wrong(DESK, "conduct")["conduct"]
+    assert found[0] == "be_kind: no breach of it could be made on train/easy"
+
+
+def test_each_house_rule_has_ways_to_break_it_and_each_way_is_met() -> None:
+    assert breaches.DESK.keys() == rules.PROSE.keys()
+    met: set[str] = set()
+
+    def noted(way: Any) -> Any:
+        def noting(look: Any) -> Any:
+            for breach in way(look):
+                met.add(way.__name__)
+                yield breach
+
+        return noting
+
+    ways = {rule: tuple(map(noted, each)) for rule, each in breaches.DESK.items()}
+    # Few questions are about the orders of others.
+    for kinds, count in ((None, 24), (["not_your_order"], 8)):
+        env = DESK(difficulty="normal", kinds=kinds)
+        for number in range(count):
+            list(conduct._scene(env, env.pool[number], conduct.House(rules.PROSE, ways)))
+    assert met == {way.__name__ for each in breaches.DESK.values() for way in each}
+
+
+class NotBegun(faults.Planted):
+    """It wants a reset where there was one."""
+
+    def snapshot(self) -> Any:
+        raise ResetNeeded("There is nothing to keep.")
+
+
+class Unmakeable(faults.Planted):
+    """It cannot be made."""
+
+    def __init__(self, **arguments: Any) -> None:
+        raise KeyError("no such thing")
+
+
+class Deadly(faults.Planted):
+    """It ends the process that it is played in."""
+
+    def step(self, action: Any) -> Any:
+        os._exit(3)
+
+
+def test_what_stops_a_check_is_a_finding() -> None:
+    found = wrong(NotBegun, "snapshots", "ends", "conduct", "fuzz")
+    assert found.keys() == {"snapshots", "ends", "conduct", "fuzz"}
+    assert all("There is nothing to keep." in what for each in found.values() for what in each)
+    found = wrong(Unmakeable, "expert", "floors", "conduct", "openings", "splits", "fuzz")
+    assert found.keys() == {"expert", "floors", "conduct", "openings", "splits", "fuzz"}
+    assert all("no such thing" in what for each in found.values() for what in each)
+
+
+def test_with_no_other_check_process_says_what_stops_it() -> None:
+    assert "no such thing" in wrong(Unmakeable, "process")["process"][0]
+
+
+def test_a_process_that_dies_is_a_finding() -> None:
+    outcomes = audit(Deadly, SMALL, ("openings", "floors"), jobs=2).outcomes
+    assert "its process failed: BrokenProcessPool" in outcomes["floors"].findings[0].what
+    assert outcomes["floors"].findings[0].what.startswith("floors/")
+
+
+class Unreadable(faults.Planted):
+    """Texts come back as they are not: an observation outside of its space."""
+
+    def step(self, action: Any) -> Any:
+        observation, *rest = super().step(action)
+        messages = [{**message, "content": message["content"] + "\ud800"} for message in observation["messages"]]
+        return {**observation, "messages": messages}, *rest
+
+
+class SharedState(desk.State):
+    """Copies that share what was done."""
+
+    def copy(self) -> Any:
+        twin = type(self)(self.scene)
+        for name in desk.State.__slots__:
+            setattr(twin, name, getattr(desk.State.copy(self), name))
+        twin.memory.done = self.memory.done
+        return twin
+
+
+class SharedMemory(faults.Planted):
+    """Branches remember what was done in other branches."""
+
+    parts = replace(faults.SOUND, start=SharedState)
+
+
+def test_a_branch_that_is_remembered_is_found() -> None:
+    assert "a branch is remembered where it was left" in wrong(SharedMemory, "snapshots")["snapshots"][0]
+
+
+def test_an_observation_outside_its_space_is_found() -> None:
+    assert "not in observation_space" in wrong(Unreadable, "fuzz")["fuzz"][0]
 
 
 def a_shop() -> dict[str, dict[str, Any]]:

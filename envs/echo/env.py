@@ -9,9 +9,9 @@ from . import expert, rules, scenes, wording
 from .actions import ACTIONS
 
 FLOORS = {
-    "silent": (0.0, 0.0, "says nothing that parses"),
+    "silent": (0.0, -0.04, "says nothing that parses"),
     "random": (0.1, 0.1, "draws the example's word at times, and one easy scene in four asks for it"),
-    "parrot": (0.0, 0.0, "repeats the whole sentence, and the answer is one word as JSON"),
+    "parrot": (0.0, -0.04, "repeats the whole sentence, and the answer is one word as JSON"),
 }
 
 

@@ -7,6 +7,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+import gymnasium
+import msgspec
+
 from ...envs.actions import Action
 from ...envs.conversation import ConversationEnv
 from ...envs.memory import Fact
@@ -57,8 +60,9 @@ class Case(NamedTuple):
 
 
 Check = Callable[[Case], Iterator[Finding]]
-BUGS = (ArithmeticError, AssertionError, AttributeError, LookupError, MemoryError, NameError, OSError, RuntimeError,
-        StopIteration, TypeError, ValueError)  # fmt: skip
+BUGS = (ArithmeticError, AssertionError, AttributeError, BufferError, EOFError, ImportError, LookupError, MemoryError,
+        NameError, OSError, RuntimeError, StopIteration, TypeError, ValueError, gymnasium.error.Error,
+        msgspec.MsgspecError)  # fmt: skip
 """Whatever an environment may wrongly raise; it is reported with what led there."""
 
 

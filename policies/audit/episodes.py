@@ -11,6 +11,7 @@ import msgspec
 from ...envs.actions import Act, Action
 from ...envs.conversation import ConversationEnv
 from ...envs.errors import ResetNeeded
+from ...envs.spaces import JSON
 from ...rewards.terms import Reward
 from ..rollout import Episode
 from .base import Case, Finding, enact, follow, play
@@ -159,16 +160,29 @@ def snapshots(case: Case) -> Iterator[Finding]:
     """A conversation that is taken up from a snapshot goes on as if nothing had been tried in between."""
     actions, env = case.episode.actions, case.env
     again = play(env, case.scene, ())
+    space = JSON(env.parts.actions.schema, seed=len(actions))
     for turn, action in enumerate(actions):
-        before = env.snapshot()
-        follow(env, Episode(), [action, "", *actions[turn + 1 : turn + 3]])
-        observation, info = env.restore(before)
-        if observation["messages"] != again.messages or info["facts"] != again.facts[-1]:
-            yield case.finding(turn, "restore() does not give back what the snapshot held", again)
+        before, known = env.snapshot(), env.memory.key()
+        for branch in ([action, "", *actions[turn + 1 : turn + 3]], [*_others(case, turn), space.sample()]):
+            follow(env, Episode(), branch)
+            observation, info = env.restore(before)
+            if observation["messages"] != again.messages or info["facts"] != again.facts[-1]:
+                yield case.finding(
+                    turn, f"restore() does not give back what the snapshot held, after {branch!r}", again
+                )
+            if env.memory.key() != known:
+                yield case.finding(turn, f"a branch is remembered where it was left: {branch!r}", again)
         follow(env, again, [action])
     straight = case.episode
     if (again.messages, again.rewards, again.infos) != (straight.messages, straight.rewards, straight.infos):
         yield case.finding(case.episode.turns, "branches change the conversation that they leave", again)
+
+
+def _others(case: Case, turn: int) -> list[Any]:
+    """What the expert would not do at a turn: no action at all, and the example of some type, another each turn."""
+    examples = [example for kind in case.env.parts.actions.types for example in kind.examples]
+    proposals = [example for example in examples if "action" in example]
+    return ['{"type":', *proposals, examples[turn % len(examples)]]
 
 
 def kept(case: Case) -> Iterator[Finding]:

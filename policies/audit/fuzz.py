@@ -34,7 +34,8 @@ class NotJson:
 TEXTS = (
     "", " ", "null", "[]", "{}", "0", '"close"', '{"type":', '{"type":"close"} {"type":"close"}', "```json\n{}\n```",
     '<think>so</think>{"type":"close"}', "<think>", '{"type":"close","type":"ask"}', '{"type":"\\ud800"}', "\ud800",
-    "[" * 10_000, '{"a":' * 10_000, '{"type":1e999}', "\x00", "NaN", "{'type': 'close'}", "I cannot help with that.",
+    '{"type":"close"} \ud800', "I am \udcff sorry \ud83d", "[" * 10_000,
+    '{"a":' * 10_000, '{"type":1e999}', "\x00", "NaN", "{'type': 'close'}", "I cannot help with that.",
 )  # fmt: skip
 THINGS: tuple[Any, ...] = (
     None, 0, -1, 1.5, float("nan"), float("inf"), 10**400, True, "", "O1", "\ud800", [], {}, [[]], {"": 0}, {1: 2}, (),
@@ -131,11 +132,14 @@ def _conversation(env: ConversationEnv, scene: Any, fuzzer: Fuzzer) -> tuple[int
     try:
         while not (over or wrong):
             actions.append(fuzzer.draw(env.memory))
-            _, reward, terminated, truncated, info = env.step(actions[-1])
+            observation, reward, terminated, truncated, info = env.step(actions[-1])
             total += float(reward)
             over = terminated or truncated
             wrong = _wrong(float(reward), total, over, info)
-        if over:
+            # To look at all of it takes longer than to play; what is not ASCII is where a text is most likely no text.
+            if (over or not observation["messages"][-2]["content"].isascii()) and not wrong:
+                wrong = "" if observation in env.observation_space else "the observation is not in observation_space"
+        if over and not wrong:
             env.step(actions[-1])
             wrong = "a step after the end is played"
     except ResetNeeded:

@@ -11,7 +11,7 @@ from ...envs.scenes import DIFFICULTIES
 from ...rewards.terms import Reward
 from .. import registry
 from ..rollout import Episode, rollout
-from . import episodes, fuzz, whole, words
+from . import conduct, episodes, fuzz, whole, words
 from .base import BUGS, Case, Check, Finding, Outcome, Stratum, Subject, guarded
 
 DEEP: dict[str, Check] = {
@@ -43,6 +43,7 @@ WHOLE: dict[str, Callable[..., Any]] = {
     "process": whole.process,
     "openings": whole.openings,
     "splits": whole.splits,
+    "conduct": conduct.conduct,
     "fuzz": fuzz.fuzz,
 }
 """Checks of the environment as a whole."""
@@ -117,6 +118,9 @@ def jobs_of(subject: Subject, size: Size, wanted: tuple[str, ...], seed: int) ->
     if "splits" in wanted and not subject.arguments:
         for difficulty in DIFFICULTIES:
             yield Job("splits", subject, size, ("splits",), whole.FAR // 2, ("", difficulty))
+    if "conduct" in wanted and subject.kind.parts.name in conduct.HOUSES:
+        for stratum in subject.strata:
+            yield Job("conduct", subject, size, ("conduct",), size.deep, stratum)
     yield from _scene_jobs(subject, size, wanted)
 
 
@@ -131,9 +135,26 @@ def _scene_jobs(subject: Subject, size: Size, wanted: tuple[str, ...]) -> Iterat
 
 
 def work(job: Job) -> Yield:
-    """Do a piece of work."""
+    """Do a piece of work; what stops it is a finding."""
     done = Yield({name: fresh(name) for name in job.checks}, [], [])
-    WORK[job.kind](job, done)
+    try:
+        WORK[job.kind](job, done)
+    except BUGS:
+        _stopped(done, "", f"the check cannot go on: {traceback.format_exc(limit=-3)}")
+    return done
+
+
+def failed(job: Job, error: BaseException) -> Yield:
+    """What comes of a piece of work whose process gave an error and no answer."""
+    done = Yield({name: fresh(name) for name in job.checks}, [], [])
+    where = "/".join([job.kind, *filter(None, job.stratum), job.agent])
+    return _stopped(done, "", f"{where}: its process failed: {type(error).__name__}: {error}")
+
+
+def _stopped(done: Yield, scene: str, what: str) -> Yield:
+    """Count what stopped a piece of work under its first check; with none of its own, it plays for `process`."""
+    name = next(iter(done.outcomes), "process")
+    done.outcomes.setdefault(name, fresh(name)).add(1, [Finding(scene, 0, what, [])])
     return done
 
 
@@ -151,9 +172,7 @@ def _scenes(job: Job, done: Yield) -> None:
             try:
                 case = Case(twin, scene, rollout(registry.make(agent, kind), env, scene), agent, fresh)
             except BUGS:
-                what = f"{agent} cannot play: {traceback.format_exc(limit=-3)}"
-                for outcome in [*done.outcomes.values()][:1]:
-                    outcome.add(1, [Finding(str(scene), 0, what, [])])
+                _stopped(done, str(scene), f"{agent} cannot play: {traceback.format_exc(limit=-3)}")
                 continue
             checks = DEEP | ANY if agent == "expert" else ANY
             _put(case, {**({"expert": episodes.expert} if agent == "expert" else {}), **(checks if deep else {})}, done)
@@ -163,8 +182,16 @@ def _scenes(job: Job, done: Yield) -> None:
 
 def _put(case: Case, checks: dict[str, Check], done: Yield) -> None:
     for name, check in checks.items():
-        if name in done.outcomes and (name not in NEEDS or NEEDS[name](case)):
+        if name in done.outcomes and _has(case, name):
             done.outcomes[name].add(1, guarded(check, case))
+
+
+def _has(case: Case, name: str) -> bool:
+    """Whether a conversation has what a check needs; where that cannot be told, the check shall say why."""
+    try:
+        return name not in NEEDS or NEEDS[name](case)
+    except BUGS:
+        return True
 
 
 def _floors(job: Job, done: Yield) -> None:
@@ -181,6 +208,11 @@ def _splits(job: Job, done: Yield) -> None:
     done.outcomes["splits"].add(2 * job.size.deep, whole.splits(job.subject, job.stratum[1], job.size.deep))
 
 
+def _conduct(job: Job, done: Yield) -> None:
+    for finding in conduct.conduct(job.subject, job.stratum, job.size.deep):
+        done.outcomes["conduct"].add(1, [finding] if finding else [])
+
+
 def _fuzz(job: Job, done: Yield) -> None:
     done.outcomes["fuzz"].add(job.stop, fuzz.fuzz(job.subject, job.stop, job.seed, job.start))
 
@@ -190,6 +222,7 @@ WORK: dict[str, Callable[[Job, Yield], None]] = {
     "floors": _floors,
     "openings": _openings,
     "splits": _splits,
+    "conduct": _conduct,
     "fuzz": _fuzz,
 }
 
@@ -203,4 +236,8 @@ def process(report: dict[str, Outcome], subject: Subject, sample: list[Episode],
         (episode.scene if own is None else dict(own), [encode(action) for action in episode.actions])
         for episode in chosen
     ]
-    report["process"].add(len(played), whole.process(subject, played))
+    try:
+        report["process"].add(len(played), whole.process(subject, played))
+    except BUGS:
+        what = f"the conversations cannot be played again: {traceback.format_exc(limit=-3)}"
+        report["process"].add(len(played), [Finding("", 0, what, [])])

@@ -12,7 +12,7 @@ from typing import Any
 from ..base import Kind
 from ..rollout import Episode
 from .base import Outcome, Subject
-from .jobs import CHECKS, OF_POOL, Job, Size, Yield, fresh, jobs_of, process, work
+from .jobs import CHECKS, OF_POOL, Job, Size, Yield, failed, fresh, jobs_of, process, work
 from .whole import Score
 
 Tick = Callable[[str, int, int], None]
@@ -84,7 +84,8 @@ def _here(pieces: list[Job]) -> Iterator[tuple[int, Yield]]:
 def _elsewhere(pieces: list[Job], jobs: int) -> Iterator[tuple[int, Yield]]:
     # Not forked: a progress bar has a thread of its own.
     with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
-        pending: dict[Future[Yield], int] = {pool.submit(work, piece): piece.cost for piece in pieces}
+        pending: dict[Future[Yield], Job] = {pool.submit(work, piece): piece for piece in pieces}
         while pending:
             for future in wait(pending, return_when=FIRST_COMPLETED).done:
-                yield pending.pop(future), future.result()
+                piece, error = pending.pop(future), future.exception()
+                yield piece.cost, failed(piece, error) if error else future.result()
