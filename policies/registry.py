@@ -1,9 +1,12 @@
-"""Policies by name: our own, those of an environment, and those that other packages bring."""
+"""Policies by name: our own, those of an environment, models by their address, and what other packages bring."""
 
 from __future__ import annotations
 
 import difflib
+import importlib
 import importlib.metadata
+import os
+import sys
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
@@ -33,16 +36,77 @@ OWN: dict[str, dict[str, Factory]] = {
 
 
 def make(name: str, env_or_id: gymnasium.Env[Any, Any] | Kind | str, **options: Any) -> Policy:
-    """The policy of a name, for an environment or its id."""
+    """The policy of a name (`expert`), of an address (`openai:gpt-4o`, `hf:PATH`), or of a `module:factory`."""
     kind = kind_of(env_or_id)
     known = own(kind)
     if name in known:
         return known[name](kind, **options)
     plugged = {entry.name: entry for entry in importlib.metadata.entry_points(group=GROUP)}
     if name in plugged:
-        policy: Policy = plugged[name].load()(kind, **options)
-        return policy
+        made: Policy = plugged[name].load()(kind, **options)
+        return made
+    head, _, tail = name.partition(":")
+    if head in ADDRESSES:
+        what, factory = ADDRESSES[head]
+        if not tail:
+            raise BadArgument(f"Policy {name!r} is not whole: write {head}:{what}.")
+        return factory(kind, head, tail, **options)
+    if tail:
+        return _named(head, tail)(kind, **options)
     raise BadArgument(f"Policy {name!r} does not exist for {kind.parts.name}{hint(name, (*known, *plugged))}")
+
+
+def _named(module: str, name: str) -> Factory:
+    """What `module:name` stands for; modules of the folder where one works are found."""
+    if "" not in sys.path and os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
+    try:
+        found: Any = importlib.import_module(module)
+        for part in name.split("."):
+            found = getattr(found, part)
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{module}.".startswith(f"{error.name}."):
+            raise
+        raise BadArgument(f"Policy '{module}:{name}': there is no module {error.name!r} on the path.") from None
+    except AttributeError:
+        raise BadArgument(f"Policy '{module}:{name}': {module} has no {name!r}.") from None
+    if not callable(found):
+        raise BadArgument(f"Policy '{module}:{name}' is no factory but {found!r}: name what is called with (kind).")
+    factory: Factory = found
+    return factory
+
+
+def _chat(kind: Kind, provider: str, model: str, **options: Any) -> Policy:
+    from .chat import Chat
+
+    return Chat(kind, f"{provider}:{model}", **options)
+
+
+def _local(kind: Kind, _: str, path: str, **options: Any) -> Policy:
+    from .local import Local
+
+    return Local(kind, path, **options)
+
+
+def _sb3(kind: Kind, _: str, path: str, **options: Any) -> Policy:
+    from .sb3 import SB3
+
+    return SB3(kind, path, **options)
+
+
+def _human(kind: Kind, **options: Any) -> Policy:
+    from .human import Human
+
+    return Human(kind, **options)
+
+
+ADDRESSES: dict[str, tuple[str, Factory]] = {
+    "openai": ("MODEL", _chat),
+    "anthropic": ("MODEL", _chat),
+    "hf": ("PATH", _local),
+    "sb3": ("PATH", _sb3),
+}
+"""What an address begins with -> what follows the colon, and what makes the policy."""
 
 
 def names(env_or_id: gymnasium.Env[Any, Any] | Kind | str) -> tuple[str, ...]:
@@ -53,7 +117,7 @@ def names(env_or_id: gymnasium.Env[Any, Any] | Kind | str) -> tuple[str, ...]:
 
 def own(kind: Kind) -> dict[str, Factory]:
     """The policies that this package has for an environment."""
-    return {**scripted.POLICIES, **OWN.get(kind.parts.name, {})}
+    return {**scripted.POLICIES, **OWN.get(kind.parts.name, {}), "human": _human}
 
 
 def kind_of(env_or_id: gymnasium.Env[Any, Any] | Kind | str) -> Kind:

@@ -26,9 +26,9 @@ class Scripted(Remembering):
         self._script = script
         super().__init__()
 
-    def reset(self) -> None:
+    def reset(self, seed: int | None = None) -> None:
         """Start the script anew."""
-        super().reset()
+        super().reset(seed)
         self._moves = self._script(self.memory)
 
     def choose(self, observation: Observation) -> Action:

@@ -9,7 +9,7 @@ from ..envs.actions import Action
 from ..envs.conversation import Observation
 from ..envs.memory import Fact
 from ..envs.spaces import JSON
-from .base import Kind, Remembering
+from .base import Kind, Policy, Remembering
 
 
 class Expert(Remembering):
@@ -24,28 +24,24 @@ class Expert(Remembering):
         return self._act(self.memory)
 
 
-class Blind:
-    """A policy that remembers nothing."""
-
-    def reset(self) -> None:
-        """Nothing to forget."""
-
-    def close(self) -> None:
-        """Nothing is held open."""
-
-
-class Random(Blind):
+class Random(Policy):
     """Any valid JSON action, sampled from the action space."""
 
     def __init__(self, kind: Kind, seed: int = 0) -> None:
-        self._space = JSON(kind.parts.actions.schema, seed=seed)
+        self._schema, self._seed = kind.parts.actions.schema, seed
+        self._space = JSON(self._schema, seed=seed)
+
+    def reset(self, seed: int | None = None) -> None:
+        """Draw anew for the conversation that a seed stands for; without one, go on drawing."""
+        if seed is not None:
+            self._space = JSON(self._schema, seed=self._seed ^ seed)
 
     def act(self, observation: Observation, facts: Sequence[Fact]) -> Any:
         """Draw."""
         return self._space.sample()
 
 
-class Null(Blind):
+class Null(Policy):
     """Says nothing."""
 
     def __init__(self, kind: Kind) -> None:
@@ -56,7 +52,7 @@ class Null(Blind):
         return ""
 
 
-class Parrot(Blind):
+class Parrot(Policy):
     """Repeats the last message."""
 
     def __init__(self, kind: Kind) -> None:
@@ -67,7 +63,7 @@ class Parrot(Blind):
         return str(observation["messages"][-1]["content"])
 
 
-class Fixed(Blind):
+class Fixed(Policy):
     """Answers everything with the same action."""
 
     def __init__(self, kind: Kind, *, action: Action) -> None:
