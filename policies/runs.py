@@ -13,12 +13,12 @@ import signal
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass, field
-from importlib.metadata import version
 from itertools import islice
 from typing import Any
 
 import gymnasium
 
+from .. import __version__
 from ..envs.conversation import ConversationEnv
 from ..envs.errors import BadArgument
 from ..rewards.terms import Reward
@@ -208,7 +208,7 @@ def sendable(setting: Setting) -> None:
 @functools.cache
 def versions(env_id: str) -> dict[str, str]:
     """What a trace was made with."""
-    return {"stateset_gym": version("stateset-gym"), "env": env_id.rpartition("/")[2]}
+    return {"stateset_gym": __version__, "env": env_id.rpartition("/")[2]}
 
 
 def plain(arguments: Mapping[str, Any]) -> dict[str, Any]:

@@ -16,7 +16,7 @@ class Step(msgspec.Struct, omit_defaults=True):
     """One turn: what the agent did, what became visible, and what it paid."""
 
     action: Any
-    """As the policy gave it: text, or the object."""
+    """As the policy gave it: text, or the object; for what JSON cannot hold, what stands for it (see `encode`)."""
     reward: float
     terms: dict[str, float]
     facts: list[Fact]
@@ -82,7 +82,22 @@ _decoder = msgspec.json.Decoder(Trace)
 
 def encode(trace: Trace) -> bytes:
     """The trace as a line."""
-    return _encoder.encode(trace) + b"\n"
+    try:
+        return _encoder.encode(trace) + b"\n"
+    except (TypeError, ValueError, OverflowError):
+        steps = [msgspec.structs.replace(step, action=_sayable(trace, n)) for n, step in enumerate(trace.steps)]
+        return _encoder.encode(msgspec.structs.replace(trace, steps=steps)) + b"\n"
+
+
+def _sayable(trace: Trace, number: int) -> Any:
+    """An action as it was given; for what JSON cannot hold, the transcript's text, or `None` for what is no text."""
+    action = trace.steps[number].action
+    try:
+        _encoder.encode(action)
+    except (TypeError, ValueError, OverflowError):
+        spoken = [message["content"] for message in trace.messages if message["role"] == "assistant"]
+        return spoken[number] if isinstance(action, str) else None
+    return action
 
 
 def decode(line: bytes | str) -> Trace:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-ORDER = ("rewards", "envs", "policies", "trainers", "__main__")
+ORDER = ("rewards", "envs", "policies", "trainers", "cli", "__main__")
 FOLDERS = [folder for folder in ORDER if (ROOT / folder / "__init__.py").exists()]
 
 

@@ -1,0 +1,237 @@
+"""Commands about policies: play, measure, compare, and what to do with the traces."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from . import app
+from .given import env_id, print_json, scenes, settings
+
+if TYPE_CHECKING:
+    from ..policies.evaluation import Report
+    from ..policies.trace import Trace
+
+DESK = "StateSet/CustomerService-v0"
+PolicyName = Annotated[str, typer.Option(help="A name, openai:MODEL, anthropic:MODEL, hf:PATH or module:factory.")]
+EnvName = Annotated[str, typer.Option(help="The id of an environment.")]
+Settings = Annotated[
+    list[str] | None, typer.Option("--set", help="name=value of the environment, e.g. difficulty=hard; may repeat.")
+]
+Options = Annotated[list[str] | None, typer.Option(help="name=value that the policy is made with; may be given again.")]
+
+
+@app.command()
+def demo(
+    quick: Annotated[bool, typer.Option("--quick", help="Fewer scenes: ten seconds.")] = False,
+    scenes: Annotated[int | None, typer.Option(min=1, help="Scenes of each difficulty for each policy.")] = None,
+) -> None:
+    """Evaluate the scripted policies on CustomerService."""
+    from rich.console import Console
+
+    from ..policies import compare
+    from ..policies.progress import bar
+
+    console = Console()
+    with bar(console) as tick:
+        rows = compare.compare(DESK, compare.SHOWN, scenes or (48 if quick else 480), tick)
+    console.print(compare.table(DESK, rows))
+
+
+@app.command()
+def evaluate(
+    policy: PolicyName,
+    env: EnvName = DESK,
+    set_: Settings = None,
+    option: Options = None,
+    scenes_: Annotated[
+        str,
+        typer.Option("--scenes", help="How many; or numbers or names parted by commas; or a JSON file of your own."),
+    ] = "100",
+    trials: Annotated[int, typer.Option(min=1, help="How often each scene is played.")] = 1,
+    against: Annotated[str | None, typer.Option(help="A second policy, compared on the same scenes.")] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
+    ray: Annotated[str | None, typer.Option(help="The address of a Ray cluster; `local` starts one here.")] = None,
+    parallel: Annotated[int | None, typer.Option(min=1, help="Conversations at once in a process.")] = None,
+    traces: Annotated[Path | None, typer.Option(help="Where the traces go; by default a new file in runs/.")] = None,
+    resume: Annotated[Path | None, typer.Option(exists=True, help="A file of traces to go on with.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Lose what --traces holds.")] = False,
+    html: Annotated[Path | None, typer.Option(help="Write a page with the figures and the conversations.")] = None,
+    markdown: Annotated[Path | None, typer.Option(help="Write the report as Markdown.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="JSON, for programs.")] = False,
+    price: Annotated[tuple[float, float] | None, typer.Option(help="The cost of a million tokens, in and out.")] = None,
+) -> None:
+    """Measure a policy; every conversation is written as a trace. Ctrl-C reports what there is."""
+    from rich.console import Console
+
+    from ..policies import evaluation
+    from ..policies.evaluation import show
+    from ..policies.progress import bar
+
+    if resume and (traces or overwrite or against):
+        raise typer.BadParameter("--resume goes with none of --traces, --overwrite and --against.")
+    console = Console(quiet=as_json)
+    arguments = settings(set_, "--set")
+    reports: list[Report] = []
+    for name in filter(None, (policy, against)):
+        file = resume or _file(traces, name, env, second=bool(reports))
+        with bar(Console(stderr=True, quiet=as_json)) as tick:
+            report = evaluation.evaluate(
+                name,
+                env_id(env),
+                scenes=scenes(scenes_),
+                trials=trials,
+                workers=workers,
+                ray=ray,
+                parallel=parallel,
+                traces=file,
+                resume=resume is not None,
+                overwrite=overwrite,
+                progress=tick,
+                partial=True,
+                prices=price,
+                options=settings(option, "--option") if not reports else None,
+                **arguments,
+            )
+        reports.append(report)
+        console.print(show.table(report))
+        console.print(f"Traces: {file}", soft_wrap=True)
+        if report.interrupted:
+            console.print(f"Interrupted; go on with the same command and --resume {file}", soft_wrap=True)
+            break
+    _written(reports, html, markdown, file)
+    if len(reports) == 2:
+        console.print(show.comparison(evaluation.compare(*reports)))
+    if as_json:
+        print_json(_plain(reports))
+    raise typer.Exit(130 if reports[-1].interrupted else not all(report.measured for report in reports))
+
+
+def _file(traces: Path | None, policy: str, env: str, second: bool) -> Path:
+    """Where the traces of a run go: the file that was named (with a second policy's beside it), or a new one."""
+    word = "".join(letter if letter.isalnum() or letter in "-." else "-" for letter in policy).strip("-.")
+    if traces is not None:
+        return traces.with_stem(f"{traces.stem}-{word}") if second else traces
+    return Path("runs") / f"{time.strftime('%Y%m%d-%H%M%S')}-{env.rpartition('/')[2]}-{word}.jsonl"
+
+
+def _written(reports: list[Report], html: Path | None, markdown: Path | None, file: Path) -> None:
+    from ..policies.evaluation import show
+
+    if markdown is not None:
+        markdown.write_text("\n".join(map(show.markdown, reports)), encoding="utf-8")
+    if html is not None:
+        from ..policies.evaluation import page
+        from ..policies.trace import read
+
+        page.write_page(html, reports[-1], read(file))
+
+
+def _plain(reports: list[Report]) -> Any:
+    from ..policies import evaluation
+    from ..policies.evaluation import show
+
+    found = [*map(show.as_json, reports)]
+    if len(found) == 1:
+        return found[0]
+    return {"reports": found, "comparison": show.comparison_as_json(evaluation.compare(*reports))}
+
+
+@app.command()
+def play(
+    env: EnvName = DESK,
+    scene: Annotated[str | None, typer.Option(help="A scene's name; by default the next of the stream.")] = None,
+    seed: Annotated[int | None, typer.Option(help="What the stream of scenes begins with.")] = None,
+    set_: Settings = None,
+) -> None:
+    """Play the agent yourself, in the terminal."""
+    from ..policies import human
+
+    human.play(env_id(env), scene, seed, **settings(set_, "--set"))
+
+
+@app.command()
+def show(
+    what: Annotated[
+        str, typer.Argument(help="A scene's name, e.g. CustomerService-v0/test/hard/000123, or a file of traces.")
+    ],
+    policy: Annotated[str, typer.Option(help="Who plays, where a scene is named.")] = "expert",
+    scene: Annotated[str | None, typer.Option(help="Of a file: the conversations about this scene.")] = None,
+    worst: Annotated[int, typer.Option(min=1, help="Of a file: so many, those of the lowest return first.")] = 1,
+) -> None:
+    """Show a conversation."""
+    from rich.console import Console
+
+    from ..policies import transcript
+
+    console = Console()
+    for trace in _of_file(Path(what), scene, worst) if Path(what).is_file() else [_of_scene(what, policy)]:
+        transcript.show(trace, console)
+
+
+def _of_scene(scene: str, policy: str) -> Trace:
+    from ..envs.scenes import SceneName
+    from ..policies.rollout import Job
+    from ..policies.runs import Setting, serial
+
+    (trace,) = serial(Setting(f"StateSet/{SceneName.parse(scene).env}", policy), [Job(scene)])
+    return trace
+
+
+def _of_file(path: Path, scene: str | None, count: int) -> list[Trace]:
+    import heapq
+
+    from ..policies.trace import read
+
+    chosen = (trace for trace in read(path) if scene is None or trace.scene == scene)
+    found = heapq.nsmallest(count, chosen, key=lambda trace: trace.total)
+    if not found:
+        raise ValueError(f"{path} holds no trace" + (f" of the scene {scene!r}." if scene else "."))
+    return found
+
+
+@app.command()
+def export(
+    file: Annotated[Path, typer.Argument(exists=True, help="A file of traces.")],
+    out: Annotated[Path, typer.Argument(help="Where to; a Minari dataset's name ends in -v0 or the like.")],
+    to: Annotated[str, typer.Option(help="sft, sft-turns, dpo, hf or minari.")] = "sft",
+    min_return: Annotated[float | None, typer.Option(help="Only episodes with at least this return.")] = None,
+    max_return: Annotated[float | None, typer.Option(help="Only episodes with at most this return.")] = None,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(help="name=value that an episode must have, e.g. success=true, kind=cancel_order."),
+    ] = None,
+    margin: Annotated[float, typer.Option(help="For dpo: the least difference in return.")] = 0.0,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Lose what is there.")] = False,
+) -> None:
+    """Write traces as training data."""
+    from ..policies import export as exporting
+
+    bounds = {"min_return": min_return, "max_return": max_return}
+    filters = {name: value for name, value in bounds.items() if value is not None} | settings(only, "--only")
+    typer.echo(exporting.export(file, to, out, overwrite=overwrite, margin=margin, **filters))
+
+
+@app.command()
+def replay(
+    file: Annotated[Path, typer.Argument(exists=True, help="A file of traces.")],
+) -> None:
+    """Play traces again, and tell the first difference of each; exits with 1 where there is one."""
+    from rich.console import Console
+
+    from ..policies.progress import bar
+    from ..policies.replay import replay as again
+    from ..policies.trace import read
+
+    different = done = 0
+    with bar(Console(stderr=True)) as tick:
+        for done, trace in enumerate(read(file), 1):
+            tick("replayed", done, done)
+            if (difference := again(trace)) is not None:
+                different += 1
+                typer.echo(f"{trace.scene}, trial {trace.trial}: {difference}")
+    typer.echo(f"{done:,} replayed, {different:,} different.")
+    raise typer.Exit(different > 0)

@@ -1,0 +1,197 @@
+"""What a report and a comparison say, as small tables of words: the terminal, Markdown and the page show the same."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+from .comparison import Comparison
+from .figures import Figures
+from .report import Report
+from .statistics import Interval
+
+REASONS = 3
+"""How many reasons are told why episodes were not measured."""
+LONG = 300
+"""Characters of a reason that are shown."""
+NONE = "-"
+"""Stands for a figure of nothing."""
+
+
+class Section(NamedTuple):
+    """A small table: its columns, the first of which names the rows."""
+
+    columns: tuple[str, ...]
+    rows: list[tuple[str, ...]]
+
+
+def facts(report: Report) -> str:
+    """What was played, in a line."""
+    scenes = len({scene for scene, _ in report.planned_keys})
+    parts = [f"{name}={_word(value)}" for name, value in report.arguments.items()]
+    trials = f", {report.planned / scenes:.3g} trials each" if scenes and report.planned > scenes else ""
+    seconds = f", in {duration(report.seconds)}" if report.seconds else ""
+    size = f"{report.measured:,} of {report.planned:,} episodes measured: {scenes:,} scenes{trials}{seconds}"
+    return "\n".join(filter(None, ("  ".join(parts)[:LONG], size)))
+
+
+def warnings(report: Report) -> Iterator[str]:
+    """What a reader must not miss: an interruption, and episodes that were not measured."""
+    if report.interrupted:
+        yield "Interrupted: these are the figures of what was played."
+    if report.not_measured:
+        yield f"{len(report.not_measured):,} of {report.planned:,} episodes were not measured, and are in no mean:"
+    reasons = list(report.failures.items())
+    for why, often in reasons[:REASONS]:
+        yield f"  {often:,} x {why[:LONG]}"
+    if len(reasons) > REASONS:
+        yield f"  and {len(reasons) - REASONS:,} other reasons"
+
+
+def sections(report: Report) -> Iterator[Section]:
+    """The figures, the most important first."""
+    if report.measured:
+        yield _headline(report)
+        if report.trials > 1:
+            yield _passes(report)
+        yield _terms(report)
+        yield _outcomes(report)
+        yield _conduct(report)
+    if len(report.by_difficulty) > 1:
+        yield _groups("difficulty", report.by_difficulty)
+    if len(report.by_kind) > 1:
+        yield _groups("kind", report.by_kind)
+    if report.tokens_in is not None or report.tokens_out is not None:
+        yield _cost(report)
+
+
+def compared(found: Comparison) -> Section:
+    """Both policies, and the second less the first."""
+    (a, b), (x, y) = found.success, found.mean_return
+    shares, returns = found.success_difference, found.return_difference
+    return Section(
+        ("", found.first, found.second, "difference", "95 % interval"),
+        [
+            ("success, %", f"{a * 100:.1f}", f"{b * 100:.1f}", signed(shares.mean * 100, 1), _points(shares)),
+            ("return", signed(x), signed(y), signed(returns.mean), between(returns)),
+        ],
+    )
+
+
+def remarks(found: Comparison) -> Iterator[str]:
+    """What stands below a comparison; the verdict last."""
+    yield f"{found.scenes:,} scenes: {found.second} succeeds more often in {found.better:,}, less in {found.worse:,}."
+    if found.left_out:
+        yield f"{found.left_out:,} episodes were not measured for both, and are left out."
+    chance = f"{found.p_value:.3f}" if found.p_value >= 0.001 else f"{found.p_value:.1e}"
+    yield f"p = {chance} that chance alone sets the successes so far apart (exact sign-flip test over scenes)."
+    yield found.verdict
+
+
+def ks(trials: int) -> list[int]:
+    """The k of pass^k that are shown: all of a few, of many the doublings and the last."""
+    return [*range(1, trials + 1)] if trials <= 5 else sorted({trials, *(2**i for i in range(trials.bit_length()))})
+
+
+def _headline(report: Report) -> Section:
+    success, mean = report.success, report.mean_return
+    rows = [
+        ("success", f"{success.mean:.1%}", f"{success.lower:.1%} to {success.upper:.1%}"),
+        ("return", signed(mean.mean), between(mean)),
+        ("turns", f"{report.turns:.1f}", ""),
+    ]
+    median, late = report.latency_median, report.latency_p95
+    if median is not None and late is not None and late > 0.0005:
+        rows.append(("seconds a turn", f"{median:.3g}", f"95 % within {late:.3g}"))
+    return Section(("", "mean", "95 % interval"), rows)
+
+
+def _passes(report: Report) -> Section:
+    rows = [
+        (f"k = {k}", f"{report.pass_hat(k):.1%}", f"{report.pass_at(k):.1%}", f"{report.short_of(k):,}")
+        for k in ks(report.trials)
+    ]
+    if any(report.short_of(k) for k in ks(report.trials)):
+        return Section(("of k trials", "all succeed (pass^k)", "one does (pass@k)", "scenes left out"), rows)
+    return Section(("of k trials", "all succeed (pass^k)", "one does (pass@k)"), [row[:3] for row in rows])
+
+
+def _terms(report: Report) -> Section:
+    return Section(("reward term", "mean"), [(name, signed(value)) for name, value in report.terms.items()])
+
+
+def _conduct(report: Report) -> Section:
+    inside = Counter(rule for result in report.counted for rule in set(result.violations))
+    rows = [(rule, f"{often:,}", f"{inside[rule]:,}") for rule, often in report.violations.most_common()]
+    any_rule = ("any house rule", f"{report.violations.total():,}", f"{report.episodes_with_violations:,}")
+    faults = [
+        (name, f"{sum(counts):,}", f"{sum(map(bool, counts)):,}")
+        for name, counts in (
+            ("malformed actions", [result.malformed for result in report.counted]),
+            ("refused actions", [result.refused for result in report.counted]),
+        )
+    ]
+    return Section(("broken", "times", "episodes"), [*rows, any_rule, *faults])
+
+
+def _outcomes(report: Report) -> Section:
+    rows = [
+        (outcome.replace("_", " "), f"{often:,}", f"{often / report.measured:.1%}")
+        for outcome, often in report.outcomes.items()
+    ]
+    return Section(("outcome", "episodes", "share"), rows)
+
+
+def _groups(what: str, groups: Mapping[str, Figures]) -> Section:
+    columns = (what, "episodes", "success", "interval", "return", "turns", "broken")
+    return Section(columns, [(name, *_group(figures)) for name, figures in groups.items()])
+
+
+def _group(figures: Figures) -> tuple[str, ...]:
+    if not figures.measured:
+        return ("0", *[NONE] * 5)
+    share, low, high, size = figures.success
+    return (
+        f"{size:,}",
+        f"{share:.1%}",
+        f"{low:.0%} to {high:.0%}",
+        signed(figures.mean_return.mean, 2),
+        f"{figures.turns:.1f}",
+        f"{figures.violations.total():,}",
+    )
+
+
+def _cost(report: Report) -> Section:
+    rows = [
+        (name, NONE if count is None else f"{count:,}", NONE if count is None else f"{count / len(report.results):,.0f}")
+        for name, count in (("tokens in", report.tokens_in), ("tokens out", report.tokens_out))
+    ]
+    if (cost := report.cost) is not None:
+        rows.append(("cost", f"{cost:,.4g}", f"{cost / len(report.results):,.3g}"))
+    return Section(("usage", "total", "an episode"), rows)
+
+
+def signed(value: float, places: int = 3) -> str:
+    """A number with its sign; nothing is not negative."""
+    return f"{round(value, places) + 0.0:+.{places}f}"
+
+
+def between(interval: Interval) -> str:
+    """The bounds of an interval."""
+    return f"{signed(interval.lower)} to {signed(interval.upper)}"
+
+
+def _points(interval: Interval) -> str:
+    return f"{signed(interval.lower * 100, 1)} to {signed(interval.upper * 100, 1)}"
+
+
+def duration(seconds: float) -> str:
+    """A length of time for people."""
+    if seconds < 100:
+        return f"{seconds:.1f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
+
+
+def _word(value: object) -> str:
+    return ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
