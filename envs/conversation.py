@@ -173,8 +173,10 @@ class ConversationEnv(gymnasium.Env[Observation, Any]):
         known = _seeded.get(seed) if seed.__class__ is int else None
         if known is None or self._np_random is None:
             super().reset(seed=seed)
-            if seed.__class__ is int and len(_seeded) < SEEDS:
+            if seed in _seeded:
                 _seeded[seed] = self.np_random.bit_generator.state
+            elif seed.__class__ is int and len(_seeded) < SEEDS:
+                _seeded[seed] = None
         else:
             self._np_random = _generator(self._np_random, known)
             self._np_random_seed = seed
@@ -247,8 +249,8 @@ OBSERVATION_SCHEMA: dict[str, Any] = {
 }
 
 SEEDS = 10_000
-"""How many seeds' generator states are kept: making one anew costs as much as two steps."""
-_seeded: dict[int, Mapping[str, Any]] = {}
+"""How many seeds' generator states are kept, from their second use on: making one anew costs as much as two steps."""
+_seeded: dict[int, Mapping[str, Any] | None] = {}
 _systems: dict[tuple[str, str], tuple[Message, ...]] = {}
 
 

@@ -38,6 +38,18 @@ class Parser:
         self._types = frozenset(actions.types)
         self._decode = actions.decoder.decode
 
+    def read(self, raw: Any) -> tuple[Action | Malformed, str]:
+        """What `parse` gives, and what was emitted, as text (see `transcribe`)."""
+        if raw.__class__ is str:
+            return self.parse(raw), raw if raw.isascii() else transcribe(self.actions, raw)
+        if raw.__class__ in self._types:
+            try:
+                text = self.actions.encode(raw)
+                return self._decode(text), text
+            except _FAILURES:
+                pass  # to be explained
+        return self.parse(raw), transcribe(self.actions, raw)
+
     def parse(self, raw: Any) -> Action | Malformed:
         """The action that a text, a dict or a Struct stands for, or why it stands for none."""
         if type(raw) is str and len(raw) <= MAX_TEXT:

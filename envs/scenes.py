@@ -60,16 +60,15 @@ class ScenePool:
         self._kind_of = kind_of or (lambda name: cycle[name.number % len(cycle)])
         self._slots = self._allowed(kinds)
         self._names = None if scenes is None else self._listed(scenes, kinds)
+        self._size = POOL_SIZE // len(cycle) * len(self._slots) if self._names is None else len(self._names)
 
     def __len__(self) -> int:
-        if self._names is not None:
-            return len(self._names)
-        return POOL_SIZE // len(self._cycle) * len(self._slots)
+        return self._size
 
     def __getitem__(self, position: int) -> str:
         """The name at a position; those of a given list stand in its order."""
-        if not 0 <= position < len(self):
-            raise IndexError(f"Scene position {position} is outside the pool of {len(self)}.")
+        if not 0 <= position < self._size:
+            raise IndexError(f"Scene position {position} is outside the pool of {self._size}.")
         if self._names is not None:
             return self._names[position]
         turn, slot = divmod(position, len(self._slots))
@@ -77,7 +76,7 @@ class ScenePool:
 
     def draw(self, generator: np.random.Generator) -> str:
         """The name of the next scene."""
-        return self[int(generator.random() * len(self))]
+        return self[int(generator.random() * self._size)]
 
     def _allowed(self, kinds: Sequence[str] | None) -> tuple[int, ...]:
         if kinds is None:

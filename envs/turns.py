@@ -17,13 +17,13 @@ from ..rewards.terms import Reward
 from .actions import Action
 from .errors import InvalidAction
 from .memory import Fact
-from .parse import Malformed, Parser, transcribe
+from .parse import Malformed, Parser
 from .parts import Decide, Parts
-from .plain import is_text
 from .wording import note
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(list[Fact]).decode
+_copy = msgspec.to_builtins
 
 KEPT = 50_000
 """How many turns a tree keeps."""
@@ -35,8 +35,8 @@ class Turn:
     """One point of a conversation: what the agent did, what came of it, and where it stands."""
 
     __slots__ = (
-        "act", "content", "kept", "next", "number", "over", "parent", "plain", "reward", "scene", "shared",
-        "state", "terminated", "terms", "text", "total", "truncated",
+        "act", "content", "next", "number", "over", "parent", "plain", "reward", "scene", "shared", "state",
+        "terminated", "terms", "text", "told", "total", "truncated",
     )  # fmt: skip
 
     scene: Any
@@ -47,8 +47,8 @@ class Turn:
     """The agent's words, exactly as given."""
     content: str
     """The answer to them."""
-    kept: bytes
-    """The facts, encoded: small, and whoever changes what they were given changes it for nobody else."""
+    told: list[Fact] | bytes
+    """The facts, which are handed out in copies alone; encoded where the turn is kept: that is small."""
     plain: bool
     """Whether results and the customer's words are all there is: no fault, no end."""
     terms: dict[str, float]
@@ -68,12 +68,12 @@ class Turn:
     @property
     def facts(self) -> list[Fact]:
         """What became visible in this turn, in a fresh copy."""
-        return _decode(self.kept)
+        told = self.told
+        return _decode(told) if told.__class__ is bytes else _copy(told)
 
     def info(self) -> dict[str, Any]:
         """The info of this turn: the same keys, of the same types, at every turn."""
-        scene = self.scene
-        facts = _decode(self.kept)
+        scene, facts = self.scene, self.facts
         info = {
             "scene": scene.name,
             "kind": scene.kind,
@@ -132,7 +132,7 @@ class Tree:
             if self._decide is not None:
                 return turn
             if name in self._roots:
-                turn.next = {}
+                turn.next, turn.told = {}, _encode(turn.told)
                 self._roots[name] = turn
             else:
                 self._roots[name] = None
@@ -150,8 +150,8 @@ class Tree:
     def grow(self, before: Turn, action: Any, limit: int) -> Turn:
         """The turn that an action leads to; a strict tree raises where the action is malformed."""
         parts = self.parts
-        act: Any = self._parser.parse(action)
-        text = action if action.__class__ is str and is_text(action) else transcribe(self.parts.actions, action)
+        act: Any
+        act, text = self._parser.read(action)
         if before.next and action.__class__ is not str and text in before.next and act.__class__ is not Malformed:
             return before.next[text]
         if act.__class__ is Malformed:
@@ -175,7 +175,7 @@ class Tree:
         if over:
             turn.truncated = not ended
             self._end(turn, facts)
-        turn.kept = _encode(facts)
+        turn.told = facts
         late = number > scene.par
         if turn.plain and not late and not self._reward.extra:
             turn.terms, turn.reward, turn.total = self._nothing, 0.0, before.total
@@ -183,7 +183,9 @@ class Tree:
             turn.terms = self._reward.score(facts, late, before.total)
             turn.reward = sum(turn.terms.values())
             turn.total = before.total + turn.reward
-        self._remember(before, turn, action)
+        turn.next = None
+        if before.next is not None:
+            self._remember(before, turn, action)
         return turn
 
     def state(self, turn: Turn) -> Any:
@@ -201,12 +203,12 @@ class Tree:
     def _take(self, before: Turn) -> Any:
         """A state to go on from: the turn's own where nothing else will follow it, else a copy."""
         state = before.state
+        if state is not None and not before.shared and self._decide is None:
+            before.state = None
+            return state
         if state is None:
             state, before.shared = self.state(before), True
-        if before.shared or self._decide is not None:
-            return state.copy()
-        before.state = None
-        return state
+        return state.copy()
 
     def _replayed(self, turn: Turn) -> Any:
         """The state at a turn, played anew from the last turn before it whose state is at hand."""
@@ -233,7 +235,7 @@ class Tree:
         facts = parts.opening(state)
         turn.scene, turn.parent, turn.act = scene, None, None
         turn.text, turn.content = "", parts.say(scene, facts, 0)
-        turn.kept = _encode(facts)
+        turn.told = facts
         state.memory.fold(None, facts)
         turn.number, turn.next = 0, None
         turn.plain = True
@@ -270,11 +272,10 @@ class Tree:
 
     def _remember(self, before: Turn, turn: Turn, action: Any) -> None:
         """Keep a turn under the text that leads to it, where that text alone does."""
-        turn.next = None
         if before.next is None or turn.act is None or len(turn.text) + len(turn.content) > LONG:
             return
         if turn.text is action or action.__class__ is not str:
-            before.next[turn.text] = turn
+            before.next[turn.text], turn.told = turn, _encode(turn.told)
             if turn.over:
                 turn.state = None
             else:

@@ -37,25 +37,27 @@ def plotted_from(name: str, kind: str, test: bool, difficulty: str) -> tuple[Bas
     needs = [_need(request, rule) for request, rule in wanted if request not in WITHOUT_ORDER]
     small = kind == "gift_card_too_small"
     balance = 100 + 100 * below(plan[0], 4) if small else 1000 + 100 * below(plan[0], 300)
-    more = below(plan[1], 2 if difficulty == "easy" else 3)
-    base, caller, targets = stocked(name, test, level, needs, balance, more)
+    more = below(plan[1], 2 if level.easy else 3)
+    base, orders, caller, targets = stocked(name, test, level, needs, balance, more)
     left = iter(targets)
     made = []
     for place, (request, rule) in enumerate(wanted):
-        order_id = "" if request in WITHOUT_ORDER else next(left)
-        item = first_of(base, order_id) if order_id else None
+        order_id, item = "", None
+        if request not in WITHOUT_ORDER:
+            target = next(left)
+            order_id, item = orders.ids[target], orders.own_item(target)
         if rule == "unavailable":
             _sell_out(base, item)
         spot = Spot(base, caller, order_id, item, block(name, f"request {place}"), test, level)
         found = _requested(spot, request, rule, difficulty)
         assert found is not None, f"{name}: no {request} ({rule or 'served'}) over its own stock"
         made.append(found)
-    return base, _plot(name, plan, base.customers[caller], caller, made, difficulty)
+    return base, _plot(name, base.customers[caller], caller, made, difficulty)
 
 
 def plotted_over(base: Base, name: str, kind: str, test: bool, difficulty: str) -> Plot | None:
     """The plot of a scene over a user's own store: at the first order, from a drawn one on, that has room for it."""
-    level = LEVELS["hard" if difficulty == "easy" else difficulty]._replace(name=difficulty)
+    level = LEVELS["hard" if difficulty == "easy" else difficulty]._replace(name=difficulty, easy=difficulty == "easy")
     plan = block(name, "plan")
     wanted = planned(kind, plan, difficulty)
     orders = list(base.orders)
@@ -65,7 +67,7 @@ def plotted_over(base: Base, name: str, kind: str, test: bool, difficulty: str) 
         caller = base.orders[first].customer
         made = _requested_over(base, caller, first, name, wanted, test, level, difficulty)
         if made is not None:
-            return _plot(name, plan, base.customers[caller], caller, made, difficulty)
+            return _plot(name, base.customers[caller], caller, made, difficulty)
     return None
 
 
@@ -140,13 +142,6 @@ def _spot(base: Base, caller: str, order_id: str, name: str, place: int, test: b
     return Spot(base, caller, order_id, item, block(name, f"request {place}"), test, level)
 
 
-def first_of(base: Base, order_id: str) -> Item:
-    """The item of a made order whose product stands at the order's own place: no other order of its customer has it."""
-    place = list(base.orders).index(order_id)
-    product_id = list(base.products)[place]
-    return next(item for item in base.orders[order_id].items if item.product == product_id)
-
-
 def target_item(base: Base, order_id: str) -> Item | None:
     """The item of an order whose product no other order of its customer, and no other line, has."""
     order = base.orders[order_id]
@@ -172,14 +167,14 @@ def _requested(spot: Spot, kind: str, rule: str, difficulty: str) -> Request | N
         values = REFUSALS[rule](spot, kind)
         if values is None:
             return None
-        made = Request(kind, Goal(rule=rule), Knowledge(values))  # type: ignore[arg-type]
-        return requests.told(spot, made, rule != "not_your_order" and "product" in values, difficulty)
+        errand = Goal(rule=rule), values  # type: ignore[arg-type]
+        return requests.told(spot, kind, errand, rule != "not_your_order" and "product" in values, difficulty)
     served = requests.SERVED[kind](spot)
     if served is None:
         return None
-    if permille(spot.draws[3], {"easy": 0, "normal": 250, "hard": 400}[difficulty]):
-        served = requests.changed(spot, served)
-    return requests.told(spot, served, spot.item is not None, difficulty)
+    if difficulty != "easy" and permille(spot.draws[3], 250 if difficulty == "normal" else 400):
+        served = requests.changed(spot, kind, served)
+    return requests.told(spot, kind, served, spot.item is not None, difficulty)
 
 
 def _details(spot: Spot, kind: str) -> dict[str, Any] | None:
@@ -271,11 +266,11 @@ REFUSALS: dict[str, Callable[[Spot, str], dict[str, Any] | None]] = {
 """Rule -> what its customer wants all the same."""
 
 
-def _plot(name: str, plan: Draws, customer: Customer, caller: str, made: list[Request], difficulty: str) -> Plot:
+def _plot(name: str, customer: Customer, caller: str, made: list[Request], difficulty: str) -> Plot:
     draws = block(name, "person")
     refused = any(request.goal.rule for request in made)
+    left_out = any(len(request.knows.opens) < len(request.knows.values) for request in made)
     temper = TEMPERS[difficulty](draws, refused)
-    left_out = any(set(request.knows.values) - set(request.knows.opens) for request in made)
     return Plot(caller, tuple(made), _person(customer, draws, difficulty, left_out), temper)
 
 

@@ -120,6 +120,10 @@ class Base(msgspec.Struct, frozen=True, eq=False, dict=True):
         """Folded e-mail -> customer id."""
         return {fold(customer.email): customer_id for customer_id, customer in self.customers.items()}
 
+    def customer_with(self, email: str) -> str | None:
+        """The id of the customer with an e-mail address in its folded form."""
+        return self.by_email.get(email)
+
     @functools.cached_property
     def by_name(self) -> dict[tuple[str, str], list[str]]:
         """Folded first and last name -> customer ids (a postcode can change, so it is no part of the index)."""

@@ -41,7 +41,7 @@ class Spot(NamedTuple):
 
     @property
     def easy(self) -> bool:
-        return self.level.name == "easy"
+        return self.level.easy
 
     @property
     def order(self) -> Order:
@@ -56,7 +56,9 @@ class Spot(NamedTuple):
         return address(self.draws[8 + 4 * place : 12 + 4 * place], self.test, self.level)
 
 
-Builder = Callable[[Spot], Request | None]
+Errand = tuple[Goal, dict[str, Any]]
+"""What settles a request, and all that its customer could tell of it."""
+Builder = Callable[[Spot], Errand | None]
 
 
 def _about(spot: Spot) -> dict[str, Any]:
@@ -67,18 +69,14 @@ def _about(spot: Spot) -> dict[str, Any]:
     return values
 
 
-def _request(kind: Any, goal: Goal, values: dict[str, Any]) -> Request:
-    return Request(kind, goal, Knowledge(values))
-
-
-def order_question(spot: Spot) -> Request | None:
+def order_question(spot: Spot) -> Errand | None:
     question = pick(spot.draws[0], ("status", "total"))
     value = spot.order.status if question == "status" else sum(item.price for item in spot.order.items)
     goal = Goal(claims=(Claim(spot.order_id, question, value),))
-    return _request("order_question", goal, _about(spot) | {"question": question})
+    return goal, {**_about(spot), "question": question}
 
 
-def product_question(spot: Spot) -> Request | None:
+def product_question(spot: Spot) -> Errand | None:
     if not spot.base.named_once:
         return None
     product = spot.base.products[pick(spot.draws[0], spot.base.named_once)]
@@ -89,33 +87,30 @@ def product_question(spot: Spot) -> Request | None:
     question = pick(spot.draws[2], ("price", "available"))
     value = variant.price if question == "price" else variant.available
     goal = Goal(claims=(Claim(item_id, question, value),))
-    return _request(
-        "product_question", goal, {"question": question, "product": product.name, "options": dict(variant.options)}
-    )
+    return goal, {"question": question, "product": product.name, "options": dict(variant.options)}
 
 
-def cancel_order(spot: Spot) -> Request | None:
+def cancel_order(spot: Spot) -> Errand | None:
     if spot.order.status != "pending":
         return None
     reason = pick(spot.draws[0], tuple(OTHER_REASON))
     action = CancelOrder(spot.order_id, reason)  # type: ignore[arg-type]
-    return _request("cancel_order", Goal(action), _about(spot) | {"reason": reason})
+    return Goal(action), {**_about(spot), "reason": reason}
 
 
-def change_address(spot: Spot) -> Request | None:
+def change_address(spot: Spot) -> Errand | None:
     wish = spot.address(0)
     if spot.order.status not in ("pending", "pending (items changed)") or wish == spot.order.address:
         return None
-    values = _about(spot) | {"address": msgspec.structs.asdict(wish)}
-    return _request("change_address", Goal(ChangeAddress(spot.order_id, wish)), values)
+    return Goal(ChangeAddress(spot.order_id, wish)), {**_about(spot), "address": msgspec.structs.asdict(wish)}
 
 
-def change_profile_address(spot: Spot) -> Request | None:
+def change_profile_address(spot: Spot) -> Errand | None:
     wish = spot.address(0)
     if wish == spot.person.address:
         return None
     action = ChangeProfileAddress(spot.caller, wish)
-    return _request("change_profile_address", Goal(action), {"address": msgspec.structs.asdict(wish)})
+    return Goal(action), {"address": msgspec.structs.asdict(wish)}
 
 
 def _covers(person: Customer, method: str, amount: int) -> bool:
@@ -137,7 +132,7 @@ def _wishes(spot: Spot, amount: int, among: tuple[str, ...]) -> list[tuple[str, 
     return found
 
 
-def change_payment(spot: Spot) -> Request | None:
+def change_payment(spot: Spot) -> Errand | None:
     total = sum(item.price for item in spot.order.items)
     if spot.order.status not in ("pending", "pending (items changed)") or len(spot.order.payments) != 1:
         return None
@@ -145,12 +140,10 @@ def change_payment(spot: Spot) -> Request | None:
     if not wishes:
         return None
     wish, method = pick(spot.draws[0], tuple(wishes))
-    return _request(
-        "change_payment", Goal(ChangePayment(spot.order_id, method)), _about(spot) | {"payment_method": wish}
-    )
+    return Goal(ChangePayment(spot.order_id, method)), {**_about(spot), "payment_method": wish}
 
 
-def return_items(spot: Spot) -> Request | None:
+def return_items(spot: Spot) -> Errand | None:
     if spot.order.status != "delivered" or spot.item is None:
         return None
     wishes = _wishes(spot, 0, ("original",) if spot.easy else ("original", "gift_card"))
@@ -158,7 +151,7 @@ def return_items(spot: Spot) -> Request | None:
         return None
     wish, method = pick(spot.draws[0], tuple(wishes))
     action = ReturnItems(spot.order_id, (spot.item.item,), method)
-    return _request("return_items", Goal(action), _about(spot) | {"payment_method": wish})
+    return Goal(action), {**_about(spot), "payment_method": wish}
 
 
 def _siblings(spot: Spot, available: bool) -> list[tuple[str, Variant]]:
@@ -178,8 +171,8 @@ def wish_for(item: Item, variant: Variant) -> dict[str, str]:
     return {axis: value for axis, value in variant.options.items() if item.options.get(axis) != value}
 
 
-def _swap(kind: Any, action: Any, status: str) -> Builder:
-    def build(spot: Spot) -> Request | None:
+def _swap(action: Any, status: str) -> Builder:
+    def build(spot: Spot) -> Errand | None:
         siblings = _siblings(spot, True) if spot.order.status == status and spot.item is not None else []
         if not siblings or spot.item is None:
             return None
@@ -190,17 +183,17 @@ def _swap(kind: Any, action: Any, status: str) -> Builder:
             return None
         wish, method = pick(spot.draws[1], tuple(wishes))
         goal = Goal(action(spot.order_id, (spot.item.item,), (new_id,), method))
-        return _request(kind, goal, _about(spot) | {"options": wish_for(spot.item, variant), "payment_method": wish})
+        return goal, {**_about(spot), "options": wish_for(spot.item, variant), "payment_method": wish}
 
     return build
 
 
-change_items = _swap("change_items", ChangeItems, "pending")
-exchange_items = _swap("exchange_items", ExchangeItems, "delivered")
+change_items = _swap(ChangeItems, "pending")
+exchange_items = _swap(ExchangeItems, "delivered")
 
 
-def out_of_scope(spot: Spot) -> Request | None:
-    return _request("out_of_scope", Goal(hand_over=True), {})
+def out_of_scope(spot: Spot) -> Errand | None:
+    return Goal(hand_over=True), {}
 
 
 SERVED: dict[str, Builder] = {
@@ -218,35 +211,30 @@ SERVED: dict[str, Builder] = {
 """Scene kind -> its builder, for the requests that can be served."""
 
 
-def changed(spot: Spot, request: Request) -> Request:
-    """The same request of a customer who will change their mind at its proposal, where anything can change."""
-    alternative = CHANGES[request.request](spot, request) if request.request in CHANGES else None
+def changed(spot: Spot, kind: str, errand: Errand) -> Errand:
+    """The same errand of a customer who will change their mind at its proposal, where anything can change."""
+    goal, values = errand
+    alternative = CHANGES[kind](spot, kind, goal.action, values) if kind in CHANGES else None
     if alternative is None:
-        return request
+        return errand
     change, action = alternative
-    goal = Goal(action, first=request.goal.action, change=change)
-    return msgspec.structs.replace(request, goal=goal)
+    return Goal(action, first=goal.action, change=change), values
 
 
-def _action(request: Request) -> Any:
-    return request.goal.action
-
-
-def _other_reason(spot: Spot, request: Request) -> Any:
-    reason = OTHER_REASON[request.knows.values["reason"]]
+def _other_reason(spot: Spot, kind: str, action: Any, values: dict[str, Any]) -> Any:
+    reason = OTHER_REASON[values["reason"]]
     return {"reason": reason}, CancelOrder(spot.order_id, reason)  # type: ignore[arg-type]
 
 
-def _other_address(spot: Spot, request: Request) -> Any:
+def _other_address(spot: Spot, kind: str, action: Any, values: dict[str, Any]) -> Any:
     wish = spot.address(1)
-    current = spot.person.address if request.request == "change_profile_address" else spot.order.address
+    current = spot.person.address if kind == "change_profile_address" else spot.order.address
     if wish in (current, spot.address(0)):
         return None
-    return {"address": msgspec.structs.asdict(wish)}, msgspec.structs.replace(_action(request), address=wish)
+    return {"address": msgspec.structs.asdict(wish)}, msgspec.structs.replace(action, address=wish)
 
 
-def _other_variant(spot: Spot, request: Request) -> Any:
-    action = _action(request)
+def _other_variant(spot: Spot, kind: str, action: Any, values: dict[str, Any]) -> Any:
     assert spot.item is not None
     for new_id, variant in _siblings(spot, True):
         amount = variant.price - spot.item.price
@@ -256,15 +244,14 @@ def _other_variant(spot: Spot, request: Request) -> Any:
     return None
 
 
-def _other_refund(spot: Spot, request: Request) -> Any:
-    before = request.knows.values["payment_method"]
+def _other_refund(spot: Spot, kind: str, action: Any, values: dict[str, Any]) -> Any:
     for wish, method in _wishes(spot, 0, ("original", "gift_card")):
-        if wish != before and method != _action(request).payment_method_id:
-            return {"payment_method": wish}, msgspec.structs.replace(_action(request), payment_method_id=method)
+        if wish != values["payment_method"] and method != action.payment_method_id:
+            return {"payment_method": wish}, msgspec.structs.replace(action, payment_method_id=method)
     return None
 
 
-CHANGES: dict[str, Callable[[Spot, Request], Any]] = {
+CHANGES: dict[str, Callable[[Spot, str, Any, dict[str, Any]], Any]] = {
     "cancel_order": _other_reason,
     "change_address": _other_address,
     "change_profile_address": _other_address,
@@ -274,28 +261,29 @@ CHANGES: dict[str, Callable[[Spot, Request], Any]] = {
 }
 
 
-def told(spot: Spot, request: Request, lookup: bool, level: str) -> Request:
-    """Lay out what the customer tells unasked, cannot tell, or tells wrongly.
+def told(spot: Spot, kind: Any, errand: Errand, lookup: bool, level: str) -> Request:
+    """A request: lay out what its customer tells unasked, cannot tell, or tells wrongly.
 
     `lookup` says that the product is found in one order of the caller alone, so that it can stand for the number.
     """
-    values = request.knows.values
+    goal, values = errand
     draws = spot.draws
     opens = _opens(values, draws, level)
+    if level == "easy" or not lookup or "order_id" not in values:
+        return Request(kind, goal, Knowledge(values, opens))
     unknown: tuple[str, ...] = ()
     mistakes: dict[str, Any] = {}
-    if lookup and level != "easy" and "order_id" in values:
-        share = 250 if level == "normal" else 350
-        others = [order for order in spot.base.orders_of[spot.caller] if order != spot.order_id]
-        if permille(draws[6], share):
-            unknown = ("order_id",)
-            values = {field: value for field, value in values.items() if field != "order_id"}
-        elif others and permille(draws[7], share):
-            mistakes = {"order_id": pick(draws[6], tuple(others))}
-        if unknown or mistakes:
-            kept = [field for field in opens if field != "product" and (field != "order_id" or mistakes)]
-            opens = ("product", *kept)
-    return Request(request.request, request.goal, Knowledge(values, opens, unknown, mistakes))
+    share = 250 if level == "normal" else 350
+    others = [order for order in spot.base.orders_of[spot.caller] if order != spot.order_id]
+    if permille(draws[6], share):
+        unknown = ("order_id",)
+        values = {field: value for field, value in values.items() if field != "order_id"}
+    elif others and permille(draws[7], share):
+        mistakes = {"order_id": pick(draws[6], tuple(others))}
+    if unknown or mistakes:
+        kept = [field for field in opens if field != "product" and (field != "order_id" or mistakes)]
+        opens = ("product", *kept)
+    return Request(kind, goal, Knowledge(values, opens, unknown, mistakes))
 
 
 def _opens(values: dict[str, Any], draws: tuple[int, ...], level: str) -> tuple[str, ...]:
@@ -321,18 +309,23 @@ def turns(request: Request, orders: int, pushes: int) -> int:
     goal, knows, kind = request.goal, request.knows, request.request
     if goal.hand_over:
         return 1
-    if kind == "product_question":
-        return 3 + sum(field not in knows.opens for field in DETAILS[kind])
+    opens = knows.opens
     count = 0
+    for field in DETAILS[kind]:
+        if field not in opens:
+            count += 1
+    if kind == "product_question":
+        return 3 + count
+    found = 0
     if kind not in WITHOUT_ORDER:
-        count += 1 + ("order_id" not in knows.opens) + 2 * bool(knows.mistakes)
-        count += orders if "order_id" in knows.unknown else 0
+        found = 1 + ("order_id" not in opens) + 2 * bool(knows.mistakes)
+        found += orders if "order_id" in knows.unknown else 0
     if goal.rule in ("not_your_order", "not_pending", "not_delivered"):
-        return count + 1 + pushes
-    count += sum(field not in knows.opens for field in DETAILS[kind])
-    count += kind in ("change_items", "exchange_items")
-    wishes = {str(knows.values.get("payment_method", "original")), str(goal.change.get("payment_method", "original"))}
-    count += wishes != {"original"} and "order_id" not in knows.unknown
+        return found + 1 + pushes
+    count += found + (kind in ("change_items", "exchange_items"))
+    if "order_id" not in knows.unknown:
+        wish = knows.values.get("payment_method", "original")
+        count += wish != "original" or goal.change.get("payment_method", "original") != "original"
     if goal.rule is not None:
         return count + 1 + pushes
-    return count + (1 if goal.claims else 2) + bool(goal.first)
+    return count + (1 if goal.claims else 2) + (goal.first is not None)

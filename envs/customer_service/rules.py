@@ -48,7 +48,7 @@ def apply(records: Records, action: Action) -> Result | Refused:
 def find_customer(records: Records, act: FindCustomer) -> Result | Refused:
     """An e-mail decides where one is given; else the full name and the postcode do; case does not count."""
     if act.email:
-        return _found(records.base.by_email.get(fold(act.email)))
+        return _found(records.base.customer_with(fold(act.email)))
     given = {"first_name": act.first_name, "last_name": act.last_name, "postcode": act.postcode}
     if missing := [name for name, value in given.items() if not value]:
         return Refused(

@@ -92,19 +92,22 @@ def _end(base: Base, writes: Iterable[Action]) -> Any:
 def par(plot: Plot, base: Base) -> int:
     """The turns that a flawless conversation can take."""
     person, temper = plot.person, plot.temper
-    count = len(plot.requests) + len(temper.drifts)
-    if any(request.request != "product_question" for request in plot.requests):
-        count += 1 + ("email" not in person.opens) + 2 * bool(person.mistakes) + 2 * ("email" in person.unknown)
     own, read = base.orders_of[plot.customer], set[str]()
-    count += sum(turns(request, _searched(request, own, read), temper.push_backs) for request in plot.requests)
-    return count - any(request.goal.hand_over for request in plot.requests)
+    count, known, handed = len(plot.requests) + len(temper.drifts), True, False
+    for request in plot.requests:
+        count += turns(request, _searched(request, own, read), temper.push_backs)
+        known = known and request.request == "product_question"
+        handed = handed or request.goal.hand_over
+    if not known:
+        count += 1 + ("email" not in person.opens) + 2 * bool(person.mistakes) + 2 * ("email" in person.unknown)
+    return count - handed
 
 
 def _searched(request: Request, own: Sequence[str], read: set[str]) -> int:
     """The turns that finding an order by its product takes: the caller's are read one by one, but for those `read`."""
     goal, knows = request.goal, request.knows
     if "order_id" not in knows.unknown:
-        read |= {found["order_id"] for found in (knows.values, knows.mistakes) if "order_id" in found}
+        read.update([found["order_id"] for found in (knows.values, knows.mistakes) if "order_id" in found])
         return 0
     asked = "product" not in knows.opens and "product" not in DETAILS[request.request]
     meant = goal.claims[0].about if goal.claims else getattr(goal.action, "order_id", None)
