@@ -106,9 +106,12 @@ class Episode:
         self.rewards.append(reward)
         self.infos.append(info)
         self.observation = observation
-        terms = self.terms
-        for name, value in info["reward_terms"].items():
-            terms[name] = terms.get(name, 0.0) + value
+        terms = info["reward_terms"]
+        if not self.terms:
+            self.terms = terms.copy()
+        elif any(terms.values()):
+            for name, value in terms.items():
+                self.terms[name] += value
         self.violations += info["violations"]
         self.refused += info["refused"] != ""
         self.malformed += info["malformed"] != ""

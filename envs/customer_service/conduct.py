@@ -8,7 +8,7 @@ from typing import Any
 from ..actions import Action
 from ..memory import Fact, Memory
 from . import reading
-from .actions import WRITES, FindCustomer, GetCustomer, GetOrder, HandOver, Inform, Propose, Refuse
+from .actions import ACTIONS, WRITES, FindCustomer, GetCustomer, GetOrder, HandOver, Inform, Propose, Refuse
 from .mentions import People, breaches_in
 
 PROSE = {
@@ -35,6 +35,9 @@ FORBIDDEN = {
     "refund_method": "A return is refunded to one method: the original one or a gift card.",
 }
 """What a request can break -> the sentence that names it."""
+
+WORDS = {kind: field for kind in ACTIONS.types for field in kind.__struct_fields__ if field in ("message", "summary")}
+"""Action type -> the field of its free words, where it has one."""
 
 OPEN_STATUSES = {
     "cancel_order": ("pending",),
@@ -104,7 +107,8 @@ def breaches(memory: Memory, act: Action) -> list[Fact]:
 
 def slips(memory: Memory, people: People, act: Action) -> list[Fact]:
     """The house rules that an act's free words break."""
-    words = getattr(act, "message", "") or getattr(act, "summary", "")
+    field = WORDS.get(act.__class__)
+    words = getattr(act, field) if field else ""
     return [breach(*found) for found in breaches_in(memory, people, words)] if words else []
 
 

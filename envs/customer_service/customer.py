@@ -83,19 +83,23 @@ def brief(plot: Plot) -> dict[str, Any]:
     return found
 
 
+CHANGEABLE = (dict, list)
+
+
 def _said(act: str, no: int, field: str | None, value: Any, how: str) -> Fact:
     fact = {"kind": "said", "act": act, "no": no, "how": how}
     if field is not None:
         fact["field"] = field
-        fact["value"] = value.copy() if isinstance(value, dict | list) else value
+        fact["value"] = value.copy() if value.__class__ in CHANGEABLE else value
     return fact
 
 
 def _tell(plot: Plot, mind: Mind, no: int, field: str, how: str) -> Fact:
     """Tell a field: wrongly the first time where they are mistaken, and as they want it now."""
     knows = knows_of(plot, no)
-    times = mind.said.get((no, field), 0)
-    mind.said[no, field] = times + 1
+    at = no, field
+    times = mind.said.get(at, 0)
+    mind.said[at] = times + 1
     if not times and field in knows.mistakes:
         return _said("tell", no, field, knows.mistakes[field], how)
     value = knows.values.get(field)

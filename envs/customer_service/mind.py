@@ -48,7 +48,8 @@ class Mind:
 
 def open_requests(plot: Plot, mind: Mind) -> list[tuple[int, Request]]:
     """The requests that are voiced and not settled."""
-    return [(no, plot.requests[no]) for no in range(mind.voiced) if no not in mind.settled]
+    settled, requests = mind.settled, plot.requests
+    return [(no, requests[no]) for no in range(mind.voiced) if no not in settled]
 
 
 def knows_of(plot: Plot, no: int) -> Knowledge:

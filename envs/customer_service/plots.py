@@ -29,6 +29,9 @@ REFUSED_BY_STATE = {
 """Rule about an order's state -> the requests that can meet it."""
 
 
+NEEDED_BY_RULE: dict[str, Need] = {"not_your_order": "", "not_pending": "delivered", "not_delivered": "pending"}
+
+
 def plotted_from(name: str, kind: str, test: bool, difficulty: str) -> tuple[Base, Plot]:
     """A store made for a scene, and its plot."""
     level = LEVELS[difficulty]
@@ -126,15 +129,11 @@ def _single(kind: str, draw: int) -> Wanted:
 
 def _need(request: str, rule: str) -> Need:
     """What a request asks of the order it is about."""
-    if rule == "not_your_order":
-        return Need(foreign=True)
-    if rule == "not_pending":
-        return Need("delivered")
-    if rule == "not_delivered":
-        return Need("pending")
+    if rule in NEEDED_BY_RULE:
+        return NEEDED_BY_RULE[rule]
     if request in ("return_items", "exchange_items"):
-        return Need("delivered")
-    return Need("processed" if request == "order_question" else "pending")
+        return "delivered"
+    return "processed" if request == "order_question" else "pending"
 
 
 def _spot(base: Base, caller: str, order_id: str, name: str, place: int, test: bool, level: Level) -> Spot:
@@ -268,18 +267,27 @@ REFUSALS: dict[str, Callable[[Spot, str], dict[str, Any] | None]] = {
 
 def _plot(name: str, customer: Customer, caller: str, made: list[Request], difficulty: str) -> Plot:
     draws = block(name, "person")
-    refused = any(request.goal.rule for request in made)
-    left_out = any(len(request.knows.opens) < len(request.knows.values) for request in made)
-    temper = TEMPERS[difficulty](draws, refused)
-    return Plot(caller, tuple(made), _person(customer, draws, difficulty, left_out), temper)
-
-
-def _person(customer: Customer, draws: Draws, difficulty: str, left_out: bool) -> Knowledge:
-    """What the customer tells of themselves; on easy they leave out one thing at most, here or of the request."""
-    name = {"first_name": customer.first_name, "last_name": customer.last_name}
-    values = {"email": customer.email, "name": name, "postcode": customer.address.postcode}
     if difficulty == "easy":
-        return Knowledge(values, ("email",) if left_out or draws[0] & 1 else ())
+        left_out = any(len(request.knows.opens) < len(request.knows.values) for request in made)
+        return Plot(caller, tuple(made), _easy_person(customer, draws, left_out), EASY_TEMPER)
+    refused = any(request.goal.rule for request in made)
+    temper = (_normal if difficulty == "normal" else _hard)(draws, refused)
+    return Plot(caller, tuple(made), _person(customer, draws, difficulty), temper)
+
+
+def _told_by(customer: Customer) -> dict[str, Any]:
+    name = {"first_name": customer.first_name, "last_name": customer.last_name}
+    return {"email": customer.email, "name": name, "postcode": customer.address.postcode}
+
+
+def _easy_person(customer: Customer, draws: Draws, left_out: bool) -> Knowledge:
+    """What the customer tells of themselves: they leave out one thing at most, here or of the request."""
+    return Knowledge(_told_by(customer), ("email",) if left_out or draws[0] & 1 else ())
+
+
+def _person(customer: Customer, draws: Draws, difficulty: str) -> Knowledge:
+    """What the customer tells of themselves beyond easy: they may forget or misspell their e-mail address."""
+    values = _told_by(customer)
     share = 1 if difficulty == "normal" else 2
     if permille(draws[1], 100 * share):
         del values["email"]
@@ -297,10 +305,6 @@ def _misspelt(email: str, draw: int) -> str:
     return f"{local}.{len(local)}@{pick(draw, others)}"
 
 
-def _easy(draws: Draws, refused: bool) -> Temper:
-    return EASY_TEMPER
-
-
 def _normal(draws: Draws, refused: bool) -> Temper:
     talk: Talk = "curt" if permille(draws[6], 200) else "talkative" if permille(draws[7], 250) else "plain"
     drifts = (1 + below(draws[8], 3),) if permille(draws[9], 150) else ()
@@ -314,4 +318,3 @@ def _hard(draws: Draws, refused: bool) -> Temper:
 
 
 EASY_TEMPER = Temper()
-TEMPERS: dict[str, Callable[[Draws, bool], Temper]] = {"easy": _easy, "normal": _normal, "hard": _hard}

@@ -126,9 +126,10 @@ def _wishes(spot: Spot, amount: int, among: tuple[str, ...]) -> list[tuple[str, 
     original = spot.order.payments[0].method
     found = [("original", original)] if "original" in among and _covers(spot.person, original, amount) else []
     for kind in KINDS_OF_MONEY:
-        ids = [name for name, method in methods.items() if method.kind == kind]
-        if kind in among and len(ids) == 1 and _covers(spot.person, ids[0], amount):
-            found.append((kind, ids[0]))
+        if kind in among:
+            ids = [name for name, method in methods.items() if method.kind == kind]
+            if len(ids) == 1 and _covers(spot.person, ids[0], amount):
+                found.append((kind, ids[0]))
     return found
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import itertools
 from abc import abstractmethod
-from collections.abc import ItemsView, Iterator, KeysView, Sequence, ValuesView
+from collections.abc import ItemsView, Iterator, KeysView, ValuesView
 from typing import Any, NamedTuple, TypeVar
 
 from ..chance import below, block, paired, pick
@@ -49,14 +49,8 @@ LEVELS = {
 }
 
 
-class Need(NamedTuple):
-    """What a request needs of the order it is about."""
-
-    status: str = ""
-    foreign: bool = False
-
-
-NOTHING = Need()
+Need = str
+"""The status that the order of a request must have; "" asks for an order of somebody else's."""
 
 
 class Stock(NamedTuple):
@@ -143,11 +137,11 @@ SHELVES = tuple((noun, _grids(axes), low, high) for noun, axes, low, high in GOO
 """Each good with the choices of variants that it can have."""
 
 
-def address(draws: Sequence[int], test: bool, level: Level) -> Address:
+def address(draws: Draws, test: bool, level: Level) -> Address:
     """An address from four draws."""
     easy = level.easy
     one, two, three, four = draws
-    street, place = paired(one, two, (EASY, EASY) if easy else (len(STREETS), len(PLACES)), test, easy)
+    street, place = paired(one, two, EASY_PLACES if easy else ALL_PLACES, test, easy)
     city, state, country = PLACES[place]
     if easy:
         number, code = 10 + below(three, EASY_NUMBERS), 10 + below(four, EASY_NUMBERS)
@@ -156,6 +150,7 @@ def address(draws: Sequence[int], test: bool, level: Level) -> Address:
     return Address(f"{1 + below(three, 240)} {STREETS[street]}", city, state, country, f"{10000 + four}", flat)
 
 
+EASY_PLACES, ALL_PLACES = (EASY, EASY), (len(STREETS), len(PLACES))
 CARD = PaymentMethod("credit_card")
 WALLET = PaymentMethod("paypal")
 STATUSES = ("pending", "delivered", "processed", "cancelled")
@@ -210,7 +205,8 @@ class Customers(Shelf[Customer]):
     def make(self, place: int) -> Customer:
         """A customer."""
         draws, test, level = self._draws, self._test, self._level
-        two, three, *where = draws[9 * place : 9 * place + 6]
+        at = 9 * place
+        two, three = draws[at], draws[at + 1]
         if level.easy:
             first = ((draws[27] * EASY >> 16) + 5 * place) % EASY
             last = 2 * (two * (EASY // 2) >> 16) + ((first + test) & 1)
@@ -226,7 +222,7 @@ class Customers(Shelf[Customer]):
             methods = {card: CARD, wallet: WALLET, gift: PaymentMethod("gift_card", self._balance)}
         given, family = FIRST_NAMES[first], LAST_NAMES[last]
         mail = f"{given}.{family}@{domain}".lower()
-        return Customer(given, family, mail, address(where, test, level), methods)
+        return Customer(given, family, mail, address(draws[at + 2 : at + 6], test, level), methods)
 
 
 class Orders(Shelf[Order]):
@@ -281,25 +277,25 @@ class SmallBase(Base, frozen=True, eq=False, dict=True):
 
 def stocked(name: str, test: bool, level: Level, needs: list[Need], balance: int, more: int) -> Stock:
     """The store of a scene: each need gets an order of its own, with a product that is in no other of the caller's."""
-    own_needs = [need for need in needs if not need.foreign]
-    mine = max(len(own_needs), level.orders) + more
+    own_needs = len(needs) - needs.count("")
+    mine = max(own_needs, level.orders) + more
     products = Products(block(name, "goods"), min(mine + 1 + level.extras, 7), test, level)
     customers = Customers(block(name, "people"), balance, test, level)
     draws = block(name, "orders")
     orders = Orders(draws, mine + 1, products, customers, level)
-    skip = below(draws[30], mine - len(own_needs) + 1)
+    skip = below(draws[30], mine - own_needs + 1)
     base, ids = SmallBase(products, customers, orders), orders.ids
     caller, other, *strangers = customers.ids
     base.__dict__["named_once"] = products.ids
     base.__dict__["orders_of"] = {caller: ids[:mine], other: ids[mine:], **dict.fromkeys(strangers, ())}
     targets = []
     for need in needs:
-        if need.foreign:
-            targets.append(mine)
-        else:
-            orders.statuses[skip] = need.status
+        if need:
+            orders.statuses[skip] = need
             targets.append(skip)
             skip += 1
+        else:
+            targets.append(mine)
     return Stock(base, orders, caller, targets)
 
 

@@ -141,8 +141,8 @@ def _fact(speaker: Speaker, fact: Fact) -> list[str]:
         return [speaker.say("request", f"request.{value}")]
     if field in SPOKEN:
         return [speaker.say(DETAIL_HEADS[how], f"{field}.{value}")]
-    words = spoken(field, value)
-    return [speaker.say("announce" if field == "announce" else DETAIL_HEADS[how], field, words)]
+    group = "announce" if field == "announce" else DETAIL_HEADS[how]
+    return [speaker.say(group, field, spoken(field, value))]
 
 
 def _reaction(act: str, how: str) -> tuple[str, str]:
@@ -157,17 +157,8 @@ def _reaction(act: str, how: str) -> tuple[str, str]:
 
 def spoken(field: str, value: Any) -> str:
     """A value as people say it."""
-    if field == "name":
-        return f"{value['first_name']} {value['last_name']}"
-    if field == "options":
-        return " and ".join(f"{axis} {choice}" for axis, choice in value.items())
-    if field == "address":
-        return place(value)
-    if field == "payment_method":
-        return " and my ".join(MONEY[kind] for kind in ([value] if isinstance(value, str) else value))
-    if field == "announce":
-        return NUMBERS[value] if value < len(NUMBERS) else str(value)
-    return str(value)
+    say = SAID.get(field)
+    return say(value) if say else str(value)
 
 
 def place(address: dict[str, str]) -> str:
@@ -175,6 +166,20 @@ def place(address: dict[str, str]) -> str:
     street2 = address.get("street2")
     street = f"{address['street']}, {street2}" if street2 else address["street"]
     return f"{street}, {address['city']}, {address['state']} {address['postcode']}, {address['country']}"
+
+
+def _money(value: str | list[str]) -> str:
+    return MONEY[value] if isinstance(value, str) else " and my ".join([MONEY[kind] for kind in value])
+
+
+SAID: dict[str, Callable[[Any], str]] = {
+    "name": lambda name: f"{name['first_name']} {name['last_name']}",
+    "options": lambda options: " and ".join([f"{axis} {choice}" for axis, choice in options.items()]),
+    "address": place,
+    "payment_method": _money,
+    "announce": lambda count: NUMBERS[count] if count < len(NUMBERS) else str(count),
+}
+"""Field -> how people say its value, where that is not just the value."""
 
 
 def show(scene: Scene, fact: Fact) -> str:
@@ -199,8 +204,8 @@ def _view(name: str, view: dict[str, Any]) -> str:
         return f"customer_id {view['customer_id']}"
     if "name" in view:
         return f"{name} {view['name']}"
-    parts = [words for field, value in view.items() if (words := FIELDS[field](value))]
-    return f"{name}: {'; '.join(parts) or 'unchanged'}"
+    parts = [f"{field} {value}" if field in PLAIN else FIELDS[field](value) for field, value in view.items()]
+    return f"{name}: {'; '.join(filter(None, parts)) or 'unchanged'}"
 
 
 def _options(options: dict[str, str]) -> str:
@@ -231,23 +236,20 @@ def _exchange(swap: dict[str, Any]) -> str:
     return f"exchange {items} for {new}, difference {swap['difference']} by {swap['method']}"
 
 
+PLAIN = frozenset(("status", "customer", "total", "cancel_reason", "email"))
+"""The fields of an order or a customer whose value is told as it is."""
 FIELDS: dict[str, Callable[[Any], str]] = {
-    "status": lambda status: f"status {status}",
-    "customer": lambda customer: f"customer {customer}",
     "items": _items,
-    "total": lambda total: f"total {total}",
     "address": lambda address: f"address {place(address)}",
     "payments": _payments,
-    "cancel_reason": lambda reason: f"cancel_reason {reason}",
     "return": lambda back: f"return {', '.join(back['items'])} to {back['method']}",
     "exchange": _exchange,
     "first_name": lambda name: f"first name {name}",
     "last_name": lambda name: f"last name {name}",
-    "email": lambda email: f"email {email}",
     "payment_methods": _methods,
     "orders": lambda orders: f"orders {', '.join(orders) or 'none'}",
 }
-"""Field of an order or a customer -> its words."""
+"""Any other field of theirs -> its words."""
 
 
 def brief(prompt: str) -> str:
