@@ -50,7 +50,7 @@ class Turn:
     told: list[Fact] | bytes
     """The facts, which are handed out in copies alone; encoded where the turn is kept: that is small."""
     plain: bool
-    """Whether results and the customer's words are all there is: no fault, no end."""
+    """Whether results and the customer's words are all there is: no fault, no end, and nothing is paid."""
     terms: dict[str, float]
     reward: float
     total: float
@@ -180,6 +180,7 @@ class Tree:
         if turn.plain and not late and not self._reward.extra:
             turn.terms, turn.reward, turn.total = self._nothing, 0.0, before.total
         else:
+            turn.plain = False
             turn.terms = self._reward.score(facts, late, before.total)
             turn.reward = sum(turn.terms.values())
             turn.total = before.total + turn.reward

@@ -16,7 +16,7 @@ from .conversation import ConversationEnv, Observation
 from .errors import BadArgument, ResetNeeded
 from .memory import Fact
 from .turns import Turn
-from .vector_infos import Mask, Where, batch_infos, mask_of, spread
+from .vector_infos import Mask, batch_infos, mask_of, spread
 
 Observations = tuple[Observation, ...]
 
@@ -51,7 +51,6 @@ class ConversationVectorEnv(VectorEnv[Observations, Sequence[Any], npt.NDArray[A
         self.single_observation_space = first.observation_space
         self.action_space = batch_space(first.action_space, num_envs)
         self.observation_space = batch_space(first.observation_space, num_envs)
-        self._all: Where = np.arange(num_envs)
         self._begun = False
 
     def reset(
@@ -69,7 +68,7 @@ class ConversationVectorEnv(VectorEnv[Observations, Sequence[Any], npt.NDArray[A
         options = dict(options or {})
         where = self._chosen(options.pop("reset_mask", None))
         turns, facts = [], []
-        for i in where.tolist():
+        for i in where:
             turns.append(self.envs[i].begin(seeds[i], options or None))
             facts.append(turns[-1].facts)
         self._begun = True
@@ -114,24 +113,27 @@ class ConversationVectorEnv(VectorEnv[Observations, Sequence[Any], npt.NDArray[A
         size = self.num_envs
         turns = [env.advance(action) for env, action in zip(self.envs, actions, strict=True)]
         observations = [env.observe() for env in self.envs]
-        rewards = np.fromiter([turn.reward for turn in turns], np.float64, size)
-        terminations = np.fromiter([turn.terminated for turn in turns], np.bool_, size)
-        truncations = np.fromiter([turn.truncated for turn in turns], np.bool_, size)
-        ended = np.flatnonzero(terminations | truncations)
         facts = [turn.facts for turn in turns]
-        final = self._begin_next(ended, observations, turns, facts) if len(ended) else {}
-        infos = batch_infos(turns, facts, self._all, size)
+        rewards, terminations, truncations = np.zeros(size), np.zeros(size, np.bool_), np.zeros(size, np.bool_)
+        ended = []
+        for i, turn in enumerate(turns):
+            if not turn.plain:
+                rewards[i], terminations[i], truncations[i] = turn.reward, turn.terminated, turn.truncated
+                if turn.over:
+                    ended.append(i)
+        final = self._begin_next(ended, observations, turns, facts) if ended else {}
+        infos = batch_infos(turns, facts, range(size), size)
         infos.update(final)
         return tuple(observations), rewards, terminations, truncations, infos
 
     def _begin_next(
-        self, ended: Where, observations: list[Observation], turns: list[Turn], facts: list[list[Fact]]
+        self, ended: list[int], observations: list[Observation], turns: list[Turn], facts: list[list[Fact]]
     ) -> dict[str, Any]:
         """Begin the next conversation where one has ended; the last observations and infos go to where users look."""
-        size, mask, numbers = self.num_envs, mask_of(ended, self.num_envs), ended.tolist()
-        final_obs = spread([observations[i] for i in numbers], ended, size, object)
-        final_info = batch_infos([turns[i] for i in numbers], [facts[i] for i in numbers], ended, size)
-        for i in numbers:
+        size, mask, last = self.num_envs, mask_of(ended, self.num_envs), [turns[i] for i in ended]
+        final_obs = spread([observations[i] for i in ended], ended, size, object)
+        final_info = batch_infos(last, [facts[i] for i in ended], ended, size)
+        for i in ended:
             turns[i] = self.envs[i].begin()
             observations[i], facts[i] = self.envs[i].observe(), turns[i].facts
         return {"final_obs": final_obs, "_final_obs": mask, "final_info": final_info, "_final_info": mask.copy()}
@@ -146,11 +148,11 @@ class ConversationVectorEnv(VectorEnv[Observations, Sequence[Any], npt.NDArray[A
             raise ValueError(f"reset(seed=...) lists {count}: give one each, or a single seed for all.")
         return seed
 
-    def _chosen(self, mask: Any) -> Where:
+    def _chosen(self, mask: Any) -> Sequence[int]:
         """The conversations that a reset begins anew."""
         size = self.num_envs
         if mask is None:
-            return self._all
+            return range(size)
         if not isinstance(mask, np.ndarray) or mask.dtype != np.bool_ or mask.shape != (size,) or not mask.any():
             wanted = f"a boolean NumPy array of shape ({size},) with a True in it"
             raise BadArgument(f"options['reset_mask']={mask!r} must be {wanted}.")
@@ -158,7 +160,8 @@ class ConversationVectorEnv(VectorEnv[Observations, Sequence[Any], npt.NDArray[A
             raise ResetNeeded(
                 "options['reset_mask'] leaves out conversations that never began: reset all of them first."
             )
-        return np.flatnonzero(mask)
+        found: list[int] = np.flatnonzero(mask).tolist()
+        return found
 
 
 @contextlib.contextmanager

@@ -15,14 +15,12 @@ from .memory import Fact
 from .turns import Turn, tell
 
 Mask = npt.NDArray[np.bool_]
-Where = npt.NDArray[np.intp]
-"""The numbers of some of the conversations."""
 
 
-def batch_infos(turns: Sequence[Turn], facts: Sequence[list[Fact]], where: Where, size: int) -> dict[str, Any]:
+def batch_infos(turns: Sequence[Turn], facts: Sequence[list[Fact]], where: Sequence[int], size: int) -> dict[str, Any]:
     """The infos of the turns of the conversations `where`, of `size` in all: `Turn.info` for many turns."""
-    mask = mask_of(where, size)
     scenes = [turn.scene for turn in turns]
+    silent = spread([""] * len(turns), where, size, object)
     infos: dict[str, Any] = {
         "scene": spread([scene.name for scene in scenes], where, size, object),
         "kind": spread([scene.kind for scene in scenes], where, size, object),
@@ -30,32 +28,30 @@ def batch_infos(turns: Sequence[Turn], facts: Sequence[list[Fact]], where: Where
         "facts": spread(facts, where, size, object),
         "violations": spread([[] for _ in turns], where, size, object),
         "is_success": np.zeros(size, dtype=np.bool_),
+        "malformed": silent,
+        "refused": silent.copy(),
+        "outcome": silent.copy(),
     }
-    silent = spread([""] * len(turns), where, size, object)
-    infos.update({key: silent.copy() for key in ("malformed", "refused", "outcome")})
     terms = {name: np.zeros(size) for name in turns[0].terms}
-    nothing = None
-    for i, turn, told in zip(where.tolist(), turns, facts, strict=True):
-        # Faults, ends and turns that pay are rare and put in one by one; those that pay nothing share their terms.
-        if turn.terms is not nothing or not turn.plain:
+    for i, turn, told in zip(where, turns, facts, strict=True):
+        if not turn.plain:
             _put(infos, terms, i, turn, told)
-            nothing = None if any(turn.terms.values()) else turn.terms
+    mask = mask_of(where, size)
     infos["reward_terms"] = _masked(terms, mask)
     return _masked(infos, mask)
 
 
-def spread(values: Sequence[Any], where: Where, size: int, dtype: Any) -> npt.NDArray[Any]:
+def spread(values: Sequence[Any], where: Sequence[int], size: int, dtype: Any) -> npt.NDArray[Any]:
     """An array of `size` with the values at `where`, and None or zero elsewhere."""
-    # Not np.array(values): lists of one length would become a table.
-    column = np.fromiter(values, dtype, len(values))
     if len(values) == size:
-        return column
+        return np.fromiter(values, dtype, size)  # not np.array(values): lists of one length would become a table
     whole = np.full(size, None, dtype) if dtype is object else np.zeros(size, dtype)
-    whole[where] = column
+    for i, value in zip(where, values, strict=True):
+        whole[i] = value
     return whole
 
 
-def mask_of(where: Where, size: int) -> Mask:
+def mask_of(where: Sequence[int], size: int) -> Mask:
     """True at `where`."""
     if len(where) == size:
         return np.ones(size, dtype=np.bool_)
@@ -65,15 +61,15 @@ def mask_of(where: Where, size: int) -> Mask:
 
 
 def _put(infos: dict[str, Any], terms: dict[str, Any], i: int, turn: Turn, facts: list[Fact]) -> None:
+    """Put in what a turn pays, its faults and its end: most turns have none of them."""
     for name, value in turn.terms.items():
         if value:
             terms[name][i] = value
-    if not turn.plain:
-        told: dict[str, Any] = {"violations": infos["violations"][i]}  # which is added to where it lies
-        tell(told, facts)
-        del told["violations"]
-        for key, value in told.items():
-            infos[key][i] = value
+    told: dict[str, Any] = {"violations": infos["violations"][i]}  # which is added to where it lies
+    tell(told, facts)
+    del told["violations"]
+    for key, value in told.items():
+        infos[key][i] = value
 
 
 def _masked(batch: dict[str, Any], mask: Mask) -> dict[str, Any]:
