@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import gc
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -79,8 +78,15 @@ class ConversationVectorEnv(VectorEnv[Observations, Sequence[Any], npt.NDArray[A
         size = self.num_envs
         if isinstance(actions, str | dict) or len(actions) != size:
             raise BadArgument(f"step() takes one action for each of {size} conversations, not {actions!r}.")
-        with one_collection():
+        # A step's results are as many objects as the last step's, which go as soon as the caller lets go of them. A
+        # search for garbage before that finds nothing and costs as much again; nothing is made from here to there.
+        searching = gc.isenabled()
+        gc.disable()
+        try:
             return self._step(actions)
+        finally:
+            if searching:
+                gc.enable()
 
     def render(self) -> tuple[Any, ...]:
         """The frame of each conversation."""
@@ -162,19 +168,3 @@ class ConversationVectorEnv(VectorEnv[Observations, Sequence[Any], npt.NDArray[A
             )
         found: list[int] = np.flatnonzero(mask).tolist()
         return found
-
-
-@contextlib.contextmanager
-def one_collection() -> Iterator[None]:
-    """Let Python look for garbage once after a step, not once for every 700 objects that many conversations make.
-
-    A step's objects all live until the next one: looking while they are made finds nothing and costs as much again.
-    """
-    if not gc.isenabled():
-        yield
-        return
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
