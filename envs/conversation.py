@@ -13,7 +13,8 @@ from ..rewards.terms import Reward
 from .actions import Action
 from .errors import BadArgument, BadScene, ResetNeeded, one_of
 from .memory import Memory
-from .parts import Parts
+from .model_customer import ModelCustomer, player_of
+from .parts import Parts, Role
 from .render import Renderer
 from .scenes import DIFFICULTIES, SPLITS, SceneName, ScenePool
 from .spaces import JSON
@@ -47,7 +48,7 @@ class ConversationEnv(gymnasium.Env[Observation, Any]):
         kinds: Sequence[str] | None = None,
         scenes: Iterable[int | str] | None = None,
         max_turns: int | None = None,
-        customer: Literal["agenda"] | Callable[..., dict[str, Any]] = "agenda",
+        customer: str | Mapping[str, Any] | Callable[..., dict[str, Any]] = "agenda",
         reward: Reward | None = None,
         prompt: Literal["full", "brief", "none"] = "full",
         on_invalid: Literal["price", "raise"] = "price",
@@ -60,10 +61,7 @@ class ConversationEnv(gymnasium.Env[Observation, Any]):
         one_of("render_mode", render_mode, (None, *RENDER_MODES))  # type: ignore[arg-type]
         if max_turns is not None and (isinstance(max_turns, bool) or not isinstance(max_turns, int) or max_turns < 1):
             raise BadArgument(f"max_turns={max_turns!r} must be a whole number from 1 up, or None for the scene's own.")
-        if customer != "agenda" and not callable(customer):
-            raise BadArgument(f"customer={customer!r} is not known: give 'agenda' or a callable.")
-        if customer != "agenda" and not self.parts.answers:
-            raise BadArgument(f"customer={customer!r}: {self.parts.name} has no customer who answers; leave it out.")
+        player = player_of(customer, self.parts)
         if reward is not None and not isinstance(reward, Reward):
             raise BadArgument(f"reward={reward!r} is no Reward: build one with stateset_gym.rewards.Reward(...).")
         parts = self.parts
@@ -80,10 +78,12 @@ class ConversationEnv(gymnasium.Env[Observation, Any]):
         self.render_mode = render_mode
         self._renderer = Renderer(parts.name) if render_mode else None
         self._max_turns = max_turns
-        self._customer = customer
+        self._customer = player
+        if isinstance(player, ModelCustomer):
+            player.join(self)
         self._system = system_message(parts, prompt)
         strict = on_invalid == "raise"
-        self._tree = tree_of(parts, reward, None if customer == "agenda" else self._ask_customer, max_turns, strict)
+        self._tree = tree_of(parts, reward, None if player is None else self._ask_customer, max_turns, strict)
         self._turn: Turn | None = None
 
     def reset(
@@ -137,6 +137,8 @@ class ConversationEnv(gymnasium.Env[Observation, Any]):
 
     def close(self) -> None:
         """End the use of the environment; nothing is held open."""
+        if isinstance(self._customer, ModelCustomer):
+            self._customer.leave(self)
         if self._renderer:
             self._renderer.close()
 
@@ -218,10 +220,13 @@ class ConversationEnv(gymnasium.Env[Observation, Any]):
             raise BadScene(f"Scene {wanted!r} is not one of {here}: take a scene of this environment and store.")
         return wanted, self._build
 
-    def _ask_customer(self, brief: Any, act: Action) -> dict[str, Any]:
-        """Let a user's callable play the customer: (brief, transcript, action) -> one customer act."""
-        assert callable(self._customer)
-        return self._customer(brief, list(map(dict.copy, self._messages)), msgspec.to_builtins(act))
+    def _ask_customer(self, role: Role, act: Action) -> dict[str, Any]:
+        """Let a model or a user's callable play the customer: (brief, transcript, action) -> one customer act."""
+        if isinstance(self._customer, ModelCustomer):
+            return self._customer.play(role, self._begun("answer"), act)
+        assert self._customer is not None
+        transcript = list(map(dict.copy, self._messages))
+        return role.checked(self._customer(role.brief(), transcript, msgspec.to_builtins(act)))
 
     def _caption(self) -> str:
         turn = self._begun("draw")

@@ -70,7 +70,7 @@ class Parser:
         return _malformed(f"an action is a JSON object or its text, not {_noun(raw)}")
 
     def _from_text(self, text: str) -> Action | Malformed:
-        answer = _answer(text)
+        answer = object_in(text)
         if isinstance(answer, Malformed):
             return answer
         inner = answer.get("action")
@@ -127,7 +127,7 @@ def _encode(actions: ActionSet, raw: Action) -> str:
         return dumps(msgspec.to_builtins(raw))
 
 
-def _answer(text: str) -> dict[str, Any] | Malformed:
+def object_in(text: str) -> dict[str, Any] | Malformed:
     """The only JSON object in a text."""
     text = text.strip().lstrip("\ufeff")
     if text.startswith("<think>"):

@@ -9,8 +9,30 @@ from typing import Any, Protocol
 from .actions import Action, ActionSet
 from .memory import Fact, Memory
 
-Decide = Callable[[Any, Action], dict[str, Any]]
-"""A customer: (their brief, the agent's act of speech) -> one customer act."""
+
+class Role(Protocol):
+    """The customer at one act of speech of the agent, for whoever plays them."""
+
+    format: dict[str, Any]
+    """The `response_format` that asks a model for one of the customer's acts."""
+
+    def brief(self) -> dict[str, Any]:
+        """What a callable that plays them is told."""
+
+    def checked(self, answer: Any) -> dict[str, Any]:
+        """A callable's act, complete; or a `BadArgument`."""
+
+    def prompt(self, heard: Sequence[Line]) -> tuple[str, str]:
+        """What a model that plays them is told: the rules of the game, and the moment."""
+
+    def held(self, answer: Any, heard: Sequence[Line]) -> dict[str, Any]:
+        """A model's act, complete and true to the brief; or a `BadArgument` that says why it is not."""
+
+
+Line = str | Action
+"""What was said: the customer's words, or the agent's act of speech."""
+Decide = Callable[[Role, Action], dict[str, Any]]
+"""A customer: (their role, the agent's act of speech) -> one customer act."""
 
 
 class Scene(Protocol):

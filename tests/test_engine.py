@@ -196,7 +196,7 @@ def test_a_scene_of_ones_own_has_the_same_name_for_the_same_content() -> None:
         ({"max_turns": 0}, "max_turns=0 must be a whole number from 1 up, or None"),
         ({"max_turns": True}, "max_turns=True must be a whole number"),
         ({"max_turns": 2.0}, "max_turns=2.0 must be a whole number"),
-        ({"customer": "llm"}, "customer='llm' is not known: give 'agenda' or a callable."),
+        ({"customer": "llm"}, "customer='llm' is not known: give 'agenda', 'openai:MODEL', "),
         ({"reward": 1.0}, "reward=1.0 is no Reward: build one with"),
         ({"kinds": "cancel_order"}, r"kinds='cancel_order' is a string: give a list, \['cancel_order'\]."),
         ({"kinds": ["cancel"]}, r"kinds \(of CustomerService-v0/train/easy/\)='cancel' is not known: .*'cancel_order'"),

@@ -13,6 +13,7 @@ from .actions import Close, HandOver
 from .conduct import breaches, slips
 from .customer import Mind
 from .goals import alike
+from .role import Part
 from .rules import RULES
 from .scenes import Scene
 from .store import Refused, Result, Store
@@ -111,7 +112,7 @@ def _answered(state: State, act: Action, decide: Decide | None, sound: bool) -> 
     if decide is None:
         answer = customer.decide(plot, mind, act, sound)
     else:
-        answer = customer.checked(plot, mind, decide(customer.brief(plot), act))
+        answer = decide(Part(state.scene, mind, act, sound), act)
     said = customer.enact(plot, mind, act, answer, sound)
     if answer["act"] == "leave":
         state.ended = "left"

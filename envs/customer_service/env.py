@@ -179,7 +179,7 @@ class CustomerServiceEnv(ConversationEnv):
     | `kinds`       | `None`     | the scene kinds to draw from; all of them |
     | `scenes`      | `None`     | the scenes to draw from: numbers or names; all of them |
     | `max_turns`   | `None`     | how many actions a conversation may take; the level's own |
-    | `customer`    | `"agenda"` | or a callable that plays the customer: (what they know and want, transcript, action) -> an act |
+    | `customer`    | `"agenda"` | or who plays the customer: a hosted model (`"openai:MODEL"`, `"anthropic:MODEL"`, a dict with such a `model` and its options), or a callable: (what they know and want, transcript, action) -> an act |
     | `reward`      | `None`     | a `Reward` with other prices or more terms |
     | `prompt`      | `"full"`   | the system message: `"full"`, `"brief"` (without examples) or `"none"` |
     | `on_invalid`  | `"price"`  | `"raise"` raises `InvalidAction` where an action is malformed |
@@ -228,7 +228,8 @@ class CustomerServiceEnv(ConversationEnv):
 
     A customer of your own: a callable that is given what they know and want, the transcript and the agent's act as a dict,
     and answers with an act: `tell`, `cannot_tell`, `accept`, `decline`, `change`, `push_back`, `drift` or `leave`; beside
-    `act` it may give `no` (the request's number), `field`, `how` (see `docs/running.md`) and `message`, the words.
+    `act` it may give `no` (the request's number), `field`, `how` (see `docs/running.md`) and `message`, the words. A hosted
+    model that plays them (`customer="openai:MODEL"`) finds words of its own, and is held to what this customer knows and wants.
 
     ```python
     >>> def impatient(brief, transcript, action):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -35,6 +36,8 @@ DETAIL_HEADS = {
 """How a detail is told -> the heads it begins with."""
 SPOKEN = ("reason", "question")
 """The fields whose value is a phrase of its own."""
+EXACT = ("email", "name", "postcode", "order_id", "address")
+"""The fields whose value is told letter by letter."""
 
 
 @functools.cache
@@ -108,12 +111,35 @@ def _in_own_words(scene: Scene, facts: Sequence[Fact], turn: int, own: str) -> s
     """What a user's own customer says: with a phrase where their words leave out what the facts hold."""
     text = "\n".join(f" {line}" if line.startswith("[") else line for line in own.split("\n"))
     phrases = _in_phrases(scene, facts, turn)
-    told = [fact for fact in facts if fact.get("value") is not None]
-    if any(word not in text for fact in told for word in fact["words"]):
+    found = [text if fact.get("value") is None else said_in(scene, fact, text) for fact in facts]
+    if None in found:
         return f"{text} {phrases}"
-    for fact in facts:
-        fact["words"] = fact["words"] if fact in told else [text]
+    for fact, words in zip(facts, found, strict=True):
+        fact["words"] = [words]
     return text
+
+
+def said_in(scene: Scene, fact: Fact, text: str) -> str | None:
+    """The words of a text that tell what a fact holds."""
+    exact = fact["field"] in EXACT
+    found = (search(words, text, exact) for words in wordings(scene, fact))
+    return next((words for words in found if words is not None), None)
+
+
+def search(words: str, text: str, exact: bool = True) -> str | None:
+    """Where a text holds some words, however the spaces between them are written: the words as they stand there."""
+    inner = r"\s+".join(map(re.escape, words.rstrip("?!.").split()))
+    found = re.search(rf"(?<!\w){inner}(?!\w)", text, re.NOFLAG if exact else re.IGNORECASE)
+    return found.group() if found else None
+
+
+def wordings(scene: Scene, fact: Fact) -> Sequence[str]:
+    """How a fact can be told: a value in one way; a request, a reason or a question in the phrases of the split."""
+    field, value = fact["field"], fact["value"]
+    if field != "request" and field not in SPOKEN:
+        return (spoken(field, value),)
+    tails = TAILS["nothing" if value == "nothing" else f"{field}.{value}"]
+    return tails[:EASY] if scene.difficulty == "easy" else tails[int(scene.test) :: 2]
 
 
 def _in_phrases(scene: Scene, facts: Sequence[Fact], turn: int) -> str:
