@@ -2,7 +2,8 @@
 
 from .comparison import Comparison, compare
 from .evaluate import evaluate
-from .report import Collector, Figures, NothingMeasured, Report
+from .figures import Figures, NothingMeasured
+from .report import Collector, Report
 from .statistics import Interval
 
 __all__ = ["Collector", "Comparison", "Figures", "Interval", "NothingMeasured", "Report", "compare", "evaluate"]

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from ...envs.errors import BadArgument
 from . import statistics
 from .figures import NothingMeasured, Result
-from .report import Key, Report
+from .numbers import between, points, signed
+from .results import Key, Results
 from .statistics import Interval
 
 SHOWN = 3
@@ -42,25 +43,52 @@ class Comparison:
 
     @property
     def verdict(self) -> str:
-        """In a sentence, at the level of 5 %."""
-        if self.p_value >= 0.05:
-            return f"No difference in success between {self.first} and {self.second} is proven."
-        winner, loser = (self.second, self.first)[:: 1 if self.success_difference.mean > 0 else -1]
-        return f"{winner} succeeds more often than {loser}."
+        """In words, at the level of 5 %."""
+        returns = self.return_difference
+        if self.p_value < 0.05:
+            said = f"{self._leader(self.success_difference)} succeeds more often."
+        else:
+            said = f"No difference in success between {self.first} and {self.second} is proven."
+        proven = self.scenes > 1 and not returns.lower <= 0 <= returns.upper
+        return f"{said} {self._leader(returns)} has the higher return." if proven else said
+
+    def _leader(self, difference: Interval) -> str:
+        return self.second if difference.mean > 0 else self.first
+
+    @property
+    def remarks(self) -> list[str]:
+        """What stands below the figures; the verdict last."""
+        counts = f"{self.second} succeeds more often in {self.better:,}, less in {self.worse:,}"
+        chance = f"{self.p_value:.3f}" if self.p_value >= 0.001 else f"{self.p_value:.1e}"
+        left = f"{self.left_out:,} episodes were not measured for both, and are left out."
+        return [
+            f"{self.scenes:,} scenes: {counts}.",
+            *([left] if self.left_out else []),
+            f"p = {chance} that chance alone sets the successes so far apart (exact sign-flip test over scenes).",
+            self.verdict,
+        ]
 
     def __str__(self) -> str:
-        from .show import plain
+        (a, b), (x, y), shares = self.success, self.mean_return, self.success_difference
+        return "\n".join(
+            [
+                f"{self.second} beside {self.first} on {self.env}",
+                f"success {b:.1%} and {a:.1%}, difference {signed(shares.mean * 100, 1)} ({points(shares)})",
+                f"return {signed(y)} and {signed(x)}, difference {signed(y - x)} ({between(self.return_difference)})",
+                *self.remarks,
+            ]
+        )
 
-        return plain(self)
 
-
-def compare(first: Report, second: Report) -> Comparison:
+def compare(first: Results, second: Results) -> Comparison:
     """Compare two reports of the same scenes of the same environment."""
     _same(first, second)
     ones, others = ({result.key: result for result in report.counted} for report in (first, second))
     pairs = [(one, others[key]) for key, one in ones.items() if key in others]
     if not pairs:
-        raise NothingMeasured(f"Nothing to compare: no episode was measured for both {first.policy} and {second.policy}.")
+        raise NothingMeasured(
+            f"Nothing to compare: no episode was measured for both {first.policy} and {second.policy}."
+        )
     scenes: dict[str, list[tuple[Result, Result]]] = {}
     for pair in pairs:
         scenes.setdefault(pair[0].scene, []).append(pair)
@@ -85,18 +113,19 @@ def compare(first: Report, second: Report) -> Comparison:
     )
 
 
-def _same(first: Report, second: Report) -> None:
+def _same(first: Results, second: Results) -> None:
     """Raise `BadArgument` unless both reports are of the same episodes."""
     if first.env != second.env:
         raise BadArgument(f"The reports are of two environments, {first.env} and {second.env}: compare within one.")
     one, other = set(first.planned_keys), set(second.planned_keys)
-    lines = [_only(first, one - other), _only(second, other - one)]
     if one != other:
-        raise BadArgument(f"The reports are of different episodes; {' '.join(filter(None, lines))}"
-                          "Evaluate both with the same scenes and trials.")  # fmt: skip
+        differ = _only(first, one - other) + _only(second, other - one)
+        raise BadArgument(
+            f"The reports are of different episodes:{differ} Evaluate both with the same scenes and trials."
+        )
 
 
-def _only(report: Report, keys: set[Key]) -> str:
+def _only(report: Results, keys: set[Key]) -> str:
     shown = ", ".join(f"{scene} (trial {trial})" for scene, trial in sorted(keys)[:SHOWN])
     more = f" and {len(keys) - SHOWN:,} more" if len(keys) > SHOWN else ""
-    return f"only {report.policy} has {shown}{more}. " if keys else ""
+    return f" only {report.policy} has {shown}{more}." if keys else ""

@@ -62,15 +62,29 @@ class NothingMeasured(ValueError):
 class Violations(Counter[str]):
     """How often each house rule was broken; where the rules are known, another name is an error and not a zero."""
 
+    known: Sequence[str] | None = None
+
     def __init__(self, found: Any = (), known: Sequence[str] | None = None) -> None:
         super().__init__(found)
         self.known = known
 
     def __missing__(self, rule: str) -> int:
-        if self.known is None or rule in self.known:
-            return 0
-        names = hint(rule, self.known) if self.known else ": the environment has none."
-        raise KeyError(f"There is no house rule {rule!r}{names}")
+        self._check(rule)
+        return 0
+
+    def __contains__(self, rule: object) -> bool:
+        self._check(rule)
+        return super().__contains__(rule)
+
+    def get(self, rule: str, default: Any = None) -> Any:
+        """As a dict's."""
+        self._check(rule)
+        return super().get(rule, default)
+
+    def _check(self, rule: object) -> None:
+        if self.known is not None and rule not in self.known:
+            names = hint(str(rule), self.known) if self.known else ": the environment has none."
+            raise KeyError(f"There is no house rule {rule!r}{names}")
 
     def __reduce__(self) -> Any:
         return type(self), (dict(self), self.known)
@@ -115,25 +129,29 @@ class Figures:
     @cached_property
     def success(self) -> Interval:
         """The share of the episodes that reached the goal."""
-        return statistics.success(self._some and self.counts)
+        self._need()
+        return statistics.success(self.counts)
 
     @cached_property
     def mean_return(self) -> Interval:
         """The mean of the episodes' returns."""
-        groups = self._some and self.scenes.values()
+        self._need()
+        groups = self.scenes.values()
         sums = [math.fsum(result.total for result in group) for group in groups]
         return statistics.bootstrap(sums, [len(group) for group in groups])
 
     @property
     def turns(self) -> float:
         """The mean number of actions."""
-        return sum(result.turns for result in self._some) / self.measured
+        self._need()
+        return sum(result.turns for result in self.counted) / self.measured
 
     @property
     def terms(self) -> dict[str, float]:
         """The mean of each reward term; together they are the mean return."""
+        self._need()
         sums: dict[str, float] = {}
-        for result in self._some:
+        for result in self.counted:
             for name, value in result.terms.items():
                 sums[name] = sums.get(name, 0.0) + value
         return {name: value / self.measured for name, value in sums.items()}
@@ -175,22 +193,22 @@ class Figures:
 
     def pass_hat(self, k: int) -> float:
         """pass^k: how likely k trials of a scene all succeed; scenes with fewer trials are left out."""
-        return statistics.pass_hat(self._some and self.counts, k).mean
+        self._need()
+        return statistics.pass_hat(self.counts, k).mean
 
     def pass_at(self, k: int) -> float:
         """pass@k: how likely one of k trials of a scene succeeds; scenes with fewer trials are left out."""
-        return statistics.pass_at(self._some and self.counts, k).mean
+        self._need()
+        return statistics.pass_at(self.counts, k).mean
 
     def short_of(self, k: int) -> int:
         """How many scenes have fewer than k measured trials, and are left out of pass^k and pass@k."""
         return sum(trials < k for _, trials in self.counts)
 
-    @property
-    def _some(self) -> list[Result]:
-        """The measured episodes, of which there must be one."""
+    def _need(self) -> None:
+        """Raise `NothingMeasured` where no figure can be given."""
         if not self.counted:
             raise NothingMeasured(self._nothing())
-        return self.counted
 
     def _nothing(self) -> str:
         size = len(self.results)

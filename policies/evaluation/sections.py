@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from .comparison import Comparison
 from .figures import Figures
-from .report import Report
-from .statistics import Interval
+from .numbers import between, duration, points, signed
+from .results import Results
 
 REASONS = 3
 """How many reasons are told why episodes were not measured."""
@@ -23,10 +23,10 @@ class Section(NamedTuple):
     """A small table: its columns, the first of which names the rows."""
 
     columns: tuple[str, ...]
-    rows: list[tuple[str, ...]]
+    rows: Sequence[tuple[str, ...]]
 
 
-def facts(report: Report) -> str:
+def facts(report: Results) -> str:
     """What was played, in a line."""
     scenes = len({scene for scene, _ in report.planned_keys})
     parts = [f"{name}={_word(value)}" for name, value in report.arguments.items()]
@@ -36,7 +36,7 @@ def facts(report: Report) -> str:
     return "\n".join(filter(None, ("  ".join(parts)[:LONG], size)))
 
 
-def warnings(report: Report) -> Iterator[str]:
+def warnings(report: Results) -> Iterator[str]:
     """What a reader must not miss: an interruption, and episodes that were not measured."""
     if report.interrupted:
         yield "Interrupted: these are the figures of what was played."
@@ -49,7 +49,7 @@ def warnings(report: Report) -> Iterator[str]:
         yield f"  and {len(reasons) - REASONS:,} other reasons"
 
 
-def sections(report: Report) -> Iterator[Section]:
+def sections(report: Results) -> Iterator[Section]:
     """The figures, the most important first."""
     if report.measured:
         yield _headline(report)
@@ -73,20 +73,10 @@ def compared(found: Comparison) -> Section:
     return Section(
         ("", found.first, found.second, "difference", "95 % interval"),
         [
-            ("success, %", f"{a * 100:.1f}", f"{b * 100:.1f}", signed(shares.mean * 100, 1), _points(shares)),
+            ("success, %", f"{a * 100:.1f}", f"{b * 100:.1f}", signed(shares.mean * 100, 1), points(shares)),
             ("return", signed(x), signed(y), signed(returns.mean), between(returns)),
         ],
     )
-
-
-def remarks(found: Comparison) -> Iterator[str]:
-    """What stands below a comparison; the verdict last."""
-    yield f"{found.scenes:,} scenes: {found.second} succeeds more often in {found.better:,}, less in {found.worse:,}."
-    if found.left_out:
-        yield f"{found.left_out:,} episodes were not measured for both, and are left out."
-    chance = f"{found.p_value:.3f}" if found.p_value >= 0.001 else f"{found.p_value:.1e}"
-    yield f"p = {chance} that chance alone sets the successes so far apart (exact sign-flip test over scenes)."
-    yield found.verdict
 
 
 def ks(trials: int) -> list[int]:
@@ -94,7 +84,7 @@ def ks(trials: int) -> list[int]:
     return [*range(1, trials + 1)] if trials <= 5 else sorted({trials, *(2**i for i in range(trials.bit_length()))})
 
 
-def _headline(report: Report) -> Section:
+def _headline(report: Results) -> Section:
     success, mean = report.success, report.mean_return
     rows = [
         ("success", f"{success.mean:.1%}", f"{success.lower:.1%} to {success.upper:.1%}"),
@@ -107,7 +97,7 @@ def _headline(report: Report) -> Section:
     return Section(("", "mean", "95 % interval"), rows)
 
 
-def _passes(report: Report) -> Section:
+def _passes(report: Results) -> Section:
     rows = [
         (f"k = {k}", f"{report.pass_hat(k):.1%}", f"{report.pass_at(k):.1%}", f"{report.short_of(k):,}")
         for k in ks(report.trials)
@@ -117,11 +107,11 @@ def _passes(report: Report) -> Section:
     return Section(("of k trials", "all succeed (pass^k)", "one does (pass@k)"), [row[:3] for row in rows])
 
 
-def _terms(report: Report) -> Section:
+def _terms(report: Results) -> Section:
     return Section(("reward term", "mean"), [(name, signed(value)) for name, value in report.terms.items()])
 
 
-def _conduct(report: Report) -> Section:
+def _conduct(report: Results) -> Section:
     inside = Counter(rule for result in report.counted for rule in set(result.violations))
     rows = [(rule, f"{often:,}", f"{inside[rule]:,}") for rule, often in report.violations.most_common()]
     any_rule = ("any house rule", f"{report.violations.total():,}", f"{report.episodes_with_violations:,}")
@@ -135,7 +125,7 @@ def _conduct(report: Report) -> Section:
     return Section(("broken", "times", "episodes"), [*rows, any_rule, *faults])
 
 
-def _outcomes(report: Report) -> Section:
+def _outcomes(report: Results) -> Section:
     rows = [
         (outcome.replace("_", " "), f"{often:,}", f"{often / report.measured:.1%}")
         for outcome, often in report.outcomes.items()
@@ -162,35 +152,18 @@ def _group(figures: Figures) -> tuple[str, ...]:
     )
 
 
-def _cost(report: Report) -> Section:
+def _cost(report: Results) -> Section:
     rows = [
-        (name, NONE if count is None else f"{count:,}", NONE if count is None else f"{count / len(report.results):,.0f}")
+        (
+            name,
+            NONE if count is None else f"{count:,}",
+            NONE if count is None else f"{count / len(report.results):,.0f}",
+        )
         for name, count in (("tokens in", report.tokens_in), ("tokens out", report.tokens_out))
     ]
     if (cost := report.cost) is not None:
         rows.append(("cost", f"{cost:,.4g}", f"{cost / len(report.results):,.3g}"))
     return Section(("usage", "total", "an episode"), rows)
-
-
-def signed(value: float, places: int = 3) -> str:
-    """A number with its sign; nothing is not negative."""
-    return f"{round(value, places) + 0.0:+.{places}f}"
-
-
-def between(interval: Interval) -> str:
-    """The bounds of an interval."""
-    return f"{signed(interval.lower)} to {signed(interval.upper)}"
-
-
-def _points(interval: Interval) -> str:
-    return f"{signed(interval.lower * 100, 1)} to {signed(interval.upper * 100, 1)}"
-
-
-def duration(seconds: float) -> str:
-    """A length of time for people."""
-    if seconds < 100:
-        return f"{seconds:.1f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
 
 
 def _word(value: object) -> str:

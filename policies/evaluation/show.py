@@ -15,8 +15,8 @@ from rich.text import Text
 from ...envs.blocks import printable
 from .comparison import Comparison
 from .figures import Figures
-from .report import Report
-from .sections import Section, compared, facts, ks, remarks, sections, warnings
+from .results import Results
+from .sections import Section, compared, facts, ks, sections, warnings
 from .statistics import Interval
 
 WIDTH = 80
@@ -24,7 +24,7 @@ GAP = 4
 """Columns between small tables that stand side by side."""
 
 
-def table(report: Report) -> RenderableType:
+def table(report: Results) -> RenderableType:
     """The report for a terminal; it fits 80 columns."""
     head = Text.assemble((printable(report.policy), "bold"), " on ", (printable(report.env), "bold"))
     lines = [Text(printable(line), style="bold yellow") for line in warnings(report)]
@@ -34,7 +34,7 @@ def table(report: Report) -> RenderableType:
 def comparison(found: Comparison) -> RenderableType:
     """The comparison for a terminal; it fits 80 columns."""
     head = Text.assemble((printable(found.second), "bold"), " beside ", (printable(found.first), "bold"))
-    *lines, verdict = (printable(line) for line in remarks(found))
+    *lines, verdict = (printable(line) for line in found.remarks)
     said = [*(Text(line) for line in lines), Text(verdict, style="bold")]
     return Group(head.append(f" on {printable(found.env)}"), *_grids([compared(found)]), Text(), *said)
 
@@ -77,24 +77,23 @@ def _style(name: str, cells: list[str]) -> str:
     return "bold" if name.startswith("success") else "dim" if cells[:1] == ["0"] else ""
 
 
-def plain(what: Report | Comparison) -> str:
+def plain(report: Results) -> str:
     """The table as text, without colours."""
     file = StringIO()
-    made = table(what) if isinstance(what, Report) else comparison(what)
-    Console(file=file, width=WIDTH, color_system=None, force_terminal=False, legacy_windows=False).print(made)
+    Console(file=file, width=WIDTH, color_system=None, force_terminal=False, legacy_windows=False).print(table(report))
     return "\n".join(line.rstrip() for line in file.getvalue().splitlines())
 
 
-def markdown(what: Report | Comparison) -> str:
+def markdown(what: Results | Comparison) -> str:
     """The report or the comparison as GitHub's Markdown, as for a comment or a job's summary."""
-    if isinstance(what, Report):
+    if isinstance(what, Results):
         head, parts = f"### {_cell(what.policy)} on {_cell(what.env)}", list(sections(what))
         lines = [_cell(line) for line in facts(what).splitlines()]
         told = [f"> **{_cell(line.strip())}**" for line in warnings(what)]
         blocks = ["  \n".join(lines), "  \n".join(told), *map(_markdown, parts)]
     else:
         head = f"### {_cell(what.second)} beside {_cell(what.first)} on {_cell(what.env)}"
-        *said, verdict = map(_cell, remarks(what))
+        *said, verdict = map(_cell, what.remarks)
         blocks = [_markdown(compared(what)), "  \n".join([*said, f"**{verdict}**"])]
     return "\n\n".join(filter(None, [head, *blocks])) + "\n"
 
@@ -111,7 +110,7 @@ def _cell(text: str) -> str:
     return "".join(f"\\{mark}" if mark in "\\|`*_<>[]#~&" else mark for mark in plainly)
 
 
-def as_json(report: Report) -> dict[str, Any]:
+def as_json(report: Results) -> dict[str, Any]:
     """The report as plain JSON; what nothing tells is null.
 
     `success` and `mean_return` are {mean, lower, upper, n}; `pass_hat` and `pass_at` go from k to a share; `violations`

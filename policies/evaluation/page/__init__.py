@@ -11,7 +11,7 @@ from pathlib import Path
 from string import Template
 
 from ...trace import Trace
-from ..report import Report
+from ..results import Results
 from .choose import chosen
 from .summary import name_of, summary
 from .talks import embedded
@@ -20,13 +20,13 @@ LIMIT = 300
 """How many conversations a page holds at most, unless told otherwise."""
 
 
-def write_page(path: Path | str, report: Report, traces: Iterable[Trace], limit: int = LIMIT) -> None:
+def write_page(path: Path | str, report: Results, traces: Iterable[Trace], limit: int = LIMIT) -> None:
     """Write the page; of more traces than the limit, the worst and a sample of the rest, and the page says so."""
     kept, total = chosen(traces, limit)
     Path(path).write_text(page(report, kept, total), encoding="utf-8")
 
 
-def page(report: Report, traces: Iterable[Trace], total: int | None = None) -> str:
+def page(report: Results, traces: Iterable[Trace], total: int | None = None) -> str:
     """The page with these conversations, out of `total`."""
     kept = list(traces)
     script = _asset("script.js")

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from html import escape
 from urllib.parse import quote
 
 from ....envs.blocks import printable
 from ..figures import Figures
-from ..report import Report
-from ..sections import duration, facts, ks, signed, warnings
+from ..numbers import duration
+from ..numbers import signed as plainly
+from ..results import Results
+from ..sections import facts, ks, warnings
 from ..statistics import Interval
 
 
-def summary(report: Report) -> str:
+def summary(report: Results) -> str:
     """Everything above the conversations."""
     return "\n".join([_head(report), *_figures(report)])
 
@@ -23,7 +25,7 @@ def name_of(text: str) -> str:
     return printable(text)
 
 
-def _head(report: Report) -> str:
+def _head(report: Results) -> str:
     arguments, _, size = facts(report).rpartition("\n")
     told = "".join(f"<p>{_html(line.strip())}</p>" for line in warnings(report))
     return (
@@ -33,12 +35,16 @@ def _head(report: Report) -> str:
     )
 
 
-def _figures(report: Report) -> Iterator[str]:
+def _figures(report: Results) -> Iterator[str]:
     if not report.measured:
         return
     cards = [
-        _card("Success", f"{report.success.mean:.1%}", _span_of(report.success, 0, 1, "success"), _share(report.success)),
-        _card("Return", signed(report.mean_return.mean), _span_of(report.mean_return, -1, 1), _range(report.mean_return)),
+        _card(
+            "Success", f"{report.success.mean:.1%}", _span_of(report.success, 0, 1, "success"), _share(report.success)
+        ),
+        _card(
+            "Return", signed(report.mean_return.mean), _span_of(report.mean_return, -1, 1), _range(report.mean_return)
+        ),
     ]
     if report.trials > 1:
         cards.append(_passes(report))
@@ -46,24 +52,25 @@ def _figures(report: Report) -> Iterator[str]:
     yield f'<div class="columns">{"".join(_columns(report))}</div>'
 
 
-def _columns(report: Report) -> Iterator[str]:
+def _columns(report: Results) -> Iterator[str]:
     if len(report.by_difficulty) > 1:
         yield _groups("difficulty", report.by_difficulty)
     if len(report.by_kind) > 1:
         yield _groups("kind", report.by_kind)
     outcomes = {name.replace("_", " "): often for name, often in report.outcomes.items()}
-    yield _tally("How they ended", "outcome", outcomes, report.measured, "episodes")
+    yield _tally("How they ended", "outcome", outcomes, report.measured)
     inside = {rule: sum(rule in one.violations for one in report.counted) for rule in report.violations}
     if inside:
         ordered = dict(sorted(inside.items(), key=lambda item: -item[1]))
-        yield _tally("House rules broken", "rule", ordered, report.measured, "episodes with a breach")
+        yield _tally("House rules broken", "rule", ordered, report.measured)
     else:
         yield '<section><h2>House rules broken</h2><p class="quiet">None, in any episode.</p></section>'
     yield _terms(report.terms)
 
 
 def _card(title: str, value: str, drawing: str, note: str) -> str:
-    return f'<section class="card"><h2>{title}</h2><p class="figure">{value}</p>{drawing}<p class="quiet">{note}</p></section>'
+    shown = f'<p class="figure">{value}</p>{drawing}<p class="quiet">{note}</p>'
+    return f'<section class="card"><h2>{title}</h2>{shown}</section>'
 
 
 def _share(interval: Interval) -> str:
@@ -86,7 +93,7 @@ def _span_of(interval: Interval, least: float, most: float, style: str = "plain"
     )
 
 
-def _passes(report: Report) -> str:
+def _passes(report: Results) -> str:
     rows = "".join(
         f'<tr><th scope="row">k = {k}</th><td>{report.pass_hat(k):.1%}</td><td>{report.pass_at(k):.1%}</td></tr>'
         for k in ks(report.trials)
@@ -100,7 +107,7 @@ def _passes(report: Report) -> str:
     )
 
 
-def _small(report: Report) -> str:
+def _small(report: Results) -> str:
     """What is worth a line each."""
     lines = {
         "Turns, mean": f"{report.turns:.1f}",
@@ -123,10 +130,12 @@ def _small(report: Report) -> str:
 
 
 def _groups(what: str, groups: Mapping[str, Figures]) -> str:
-    rows = "".join(f'<tr><th scope="row">{_filter(what, name)}</th>{_group(each)}</tr>' for name, each in groups.items())
+    rows = "".join(
+        f'<tr><th scope="row">{_filter(what, name)}</th>{_group(each)}</tr>' for name, each in groups.items()
+    )
     heads = "".join(
         f'<th scope="col"{" class=wide" if name == "95 % interval" else ""}>{name}</th>'
-        for name in ("episodes", "success", "95 % interval", "return", "broken")
+        for name in ("episodes", "success", "95 % interval", "return", "rules broken")
     )
     return (
         f'<section class="whole"><h2>By {what}</h2><div class="scroll"><table><thead><tr><td></td>{heads}</tr></thead>'
@@ -146,7 +155,7 @@ def _group(figures: Figures) -> str:
     )
 
 
-def _tally(title: str, what: str, counts: Mapping[str, int], whole: int, unit: str) -> str:
+def _tally(title: str, what: str, counts: Mapping[str, int], whole: int) -> str:
     """Names with counts, each with a bar of its share of the whole."""
     rows = "".join(
         f'<tr><th scope="row">{_filter(what, name)}</th><td>{often:,}</td><td>{often / whole:.1%}</td>'
@@ -154,19 +163,27 @@ def _tally(title: str, what: str, counts: Mapping[str, int], whole: int, unit: s
         f'width:{round(often / whole * 100, 2)}%"></i></div></td></tr>'
         for name, often in counts.items()
     )
-    heads = f'<tr><td></td><th scope="col">{unit}</th><th scope="col">share</th><td class="wide"></td></tr>'
+    heads = '<tr><td></td><th scope="col">episodes</th><th scope="col">share</th><td class="wide"></td></tr>'
     return f"<section><h2>{title}</h2><table><thead>{heads}</thead><tbody>{rows}</tbody></table></section>"
 
 
 def _terms(terms: Mapping[str, float]) -> str:
-    rows = "".join(f'<tr><th scope="row">{_html(name)}</th><td>{signed(value)}</td></tr>' for name, value in terms.items())
+    rows = "".join(
+        f'<tr><th scope="row">{_html(name)}</th><td>{signed(value)}</td></tr>' for name, value in terms.items()
+    )
     heads = '<tr><td></td><th scope="col">mean</th></tr>'
-    return f"<section><h2>What the return is made of</h2><table><thead>{heads}</thead><tbody>{rows}</tbody></table></section>"
+    table = f"<table><thead>{heads}</thead><tbody>{rows}</tbody></table>"
+    return f"<section><h2>What the return is made of</h2>{table}</section>"
 
 
 def _filter(what: str, name: str) -> str:
     """A name that shows the conversations it stands for."""
     return f'<a href="#?{what}={quote(name, safe="")}">{_html(name)}</a>'
+
+
+def signed(value: float, places: int = 3) -> str:
+    """A number with its sign, in type."""
+    return plainly(value, places).replace("-", "\N{MINUS SIGN}")
 
 
 def _html(text: str) -> str:
