@@ -5,31 +5,32 @@ ARGS ?=
 # make demo QUICK=1 is the short form.
 QUICK ?=
 
+comma := ,
 .DEFAULT_GOAL := help
 .PHONY: help demo test check format bench test-oldest clean
 
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /make \1\t/p' Makefile
 
-# $(call install,FOLDER,CONSTRAINTS): a virtual environment with this checkout in it, editable.
+# $(call install,FOLDER,CONSTRAINTS,EXTRAS): a virtual environment with this checkout in it, editable.
 define install
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 	echo 'StateSet Gym needs Python 3.11 or newer, but PYTHON=$(PYTHON) is' "$$($(PYTHON) --version 2>&1)." \
 	'Name a newer one: make PYTHON=python3.12 ...' >&2; exit 1; }
 	$(PYTHON) -m venv $(1)
-	$(1)/bin/python -m pip install --quiet --disable-pip-version-check -c $(2) -e '.[dev,render]'
+	$(1)/bin/python -m pip install --quiet --disable-pip-version-check -c $(2) -e '.[$(3)]'
 endef
 
 # Brought up to date when what it was made from has changed.
 .venv/installed: pyproject.toml setup.cfg constraints.txt
-	$(call install,.venv,constraints.txt)
+	$(call install,.venv,constraints.txt,dev$(comma)all)
 	@touch $@
 
 .venv-oldest/installed: pyproject.toml setup.cfg constraints.txt
 	@mkdir -p .venv-oldest
 	@oldest=$$(sed -n 's/.*"gymnasium>=\([0-9.]*\)".*/\1/p' pyproject.toml) && \
 	sed "s/^gymnasium==.*/gymnasium==$$oldest/" constraints.txt > .venv-oldest/constraints.txt
-	$(call install,.venv-oldest,.venv-oldest/constraints.txt)
+	$(call install,.venv-oldest,.venv-oldest/constraints.txt,dev$(comma)render$(comma)openai$(comma)anthropic)
 	@touch $@
 
 demo: .venv/installed ## evaluate the scripted policies on CustomerService (QUICK=1: in short)
@@ -38,9 +39,9 @@ demo: .venv/installed ## evaluate the scripted policies on CustomerService (QUIC
 test: .venv/installed ## run the tests
 	.venv/bin/python -m pytest -n 2 $(ARGS)
 
-# All but the tests of the packaging, so that a new test is never forgotten here.
+# All but the tests of the packaging and those that need torch or Ray, so that a new test is never forgotten here.
 test-oldest: .venv-oldest/installed ## run the tests on the oldest gymnasium that is supported
-	.venv-oldest/bin/python -m pytest -n 2 --ignore tests/test_imports.py --ignore tests/test_package.py $(ARGS)
+	.venv-oldest/bin/python -m pytest -n 2 --ignore tests/test_imports.py --ignore tests/test_package.py --ignore tests/models $(ARGS)
 
 # The type checker takes a package's name from its folder, and a checkout may have any name: show it a link.
 check: .venv/installed ## format, lint, types, import directions, wheel contents

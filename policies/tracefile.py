@@ -16,6 +16,8 @@ from .trace import Trace, decode, encode
 
 FLUSH = 0.5
 """Seconds between two flushes: what a killed process loses at most, beside the episodes it was at."""
+BUFFER = 1 << 20
+"""Bytes that are written at once: a trace has some 10,000."""
 
 
 class TraceFile:
@@ -58,7 +60,7 @@ class TraceFile:
         return trace
 
     def __enter__(self) -> Self:
-        self._file = self.path.open("ab" if self._resume else "wb")
+        self._file = self.path.open("ab" if self._resume else "wb", buffering=BUFFER)
         self._flushed = monotonic()
         return self
 

@@ -14,7 +14,8 @@ import pytest
 
 import stateset_gym  # noqa: F401  (registers the environments)
 from stateset_gym import policies
-from stateset_gym.__main__ import app, audit
+from stateset_gym.__main__ import app
+from stateset_gym.cli.environments import audit
 from stateset_gym.envs.conversation import ConversationEnv
 from stateset_gym.envs.customer_service.actions import ACTIONS
 from stateset_gym.envs.customer_service.played import HOWS

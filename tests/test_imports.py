@@ -114,7 +114,8 @@ def test_imports_have_no_circle() -> None:
 
 
 def test_imports_inside_the_package_are_relative() -> None:
-    assert absolute(modules()) == []
+    """The pytest plug-in is a package of its own, `stateset_gym_pytest`: to it this one is another."""
+    assert absolute({name: text for name, text in modules().items() if ".pytest_plugin" not in name}) == []
 
 
 def test_rewards_and_rules_do_not_import_gymnasium() -> None:

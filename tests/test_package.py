@@ -35,10 +35,16 @@ def pip(*arguments: str, cwd: Path) -> None:
 
 def sources() -> Iterator[str]:
     """The files that a wheel must hold: the root's modules, and every file of the folders that are packages."""
-    yield from ("py.typed", *(file.name for file in ROOT.glob("*.py")))
+    yield from ("stateset_gym/py.typed", *(f"stateset_gym/{file.name}" for file in ROOT.glob("*.py")))
     for marker in ROOT.glob("[a-z]*/__init__.py"):
         files = (file for file in marker.parent.rglob("*") if file.is_file() and "__pycache__" not in file.parts)
-        yield from (file.relative_to(ROOT).as_posix() for file in files)
+        yield from (placed(file.relative_to(ROOT).as_posix()) for file in files)
+
+
+def placed(name: str) -> str:
+    """Where a file of the checkout lies in a wheel: the pytest plug-in is a package of its own."""
+    plugin = "policies/pytest_plugin/"
+    return f"stateset_gym_pytest/{name.removeprefix(plugin)}" if name.startswith(plugin) else f"stateset_gym/{name}"
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +60,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_wheel_holds_the_package_and_nothing_else(wheel: Path) -> None:
     names = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
-    assert names == {f"stateset_gym/{name}" for name in sources()}
+    assert names == {*sources()}
 
 
 def test_the_wheel_installs_and_imports(wheel: Path, tmp_path: Path) -> None:
