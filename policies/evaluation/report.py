@@ -22,6 +22,9 @@ WORST = 5
 class Report(Results):
     """How a policy does on an environment's scenes; as text, a table."""
 
+    breaches: Mapping[str, Trace] = {}
+    """House rule -> of the conversations in which it was broken, the one of the lowest return."""
+
     @classmethod
     def of(cls, traces: Iterable[Trace], prices: tuple[float, float] | None = None) -> Report:
         """The report of the traces of a run, as `trace.read(path)` gives them."""
@@ -74,6 +77,8 @@ class Collector:
         self.results: list[Result] = []
         self.interrupted = False
         self._waits = array("f")
+        self._breaches: dict[str, tuple[float, int, Trace]] = {}
+        """House rule -> the return, the place and the trace of the worst conversation in which it was broken."""
         self._worst: list[tuple[float, int, int, Trace]] = []
         """A heap whose first is the best of the worst: minus the return, minus the place, when it came, the trace."""
 
@@ -109,14 +114,26 @@ class Collector:
                 trace.error,
             )
         )
+        if violations and not trace.error:
+            self._blame(trace, {*violations})
         if not trace.error and (len(self._worst) < WORST or -trace.total >= self._worst[0][0]):
             self._keep(trace)
 
     def _keep(self, trace: Trace) -> None:
         """Put a trace among the worst: the lowest return, and of equal ones the first planned."""
-        place = self._places.get((trace.scene, trace.trial), len(self._places) + len(self.results))
+        place = self._place(trace)
         put = heapq.heappush if len(self._worst) < WORST else heapq.heappushpop
         put(self._worst, (-trace.total, -place, len(self.results), trace))
+
+    def _blame(self, trace: Trace, rules: set[str]) -> None:
+        """Keep a trace for each rule that was broken at no lower return before, and at the same one no earlier."""
+        kept = trace.total, self._place(trace), trace
+        for rule in rules:
+            if rule not in self._breaches or kept[:2] < self._breaches[rule][:2]:
+                self._breaches[rule] = kept
+
+    def _place(self, trace: Trace) -> int:
+        return self._places.get((trace.scene, trace.trial), len(self._places) + len(self.results))
 
     def report(self, seconds: float = 0.0) -> Report:
         """The report of what came in."""
@@ -127,7 +144,9 @@ class Collector:
             ((scene, trial), often) = keys.most_common(1)[0]
             raise BadArgument(f"Scene {scene!r}, trial {trial} is there {often} times: report each run by itself.")
         worst = [trace for *_, trace in sorted(self._worst, key=lambda kept: kept[:3], reverse=True)]
-        return Report(
+        report = Report(
             self._env, self._policy, self._arguments, results, self._planned, worst, self._waits, self._prices,
             seconds, self.interrupted,
         )  # fmt: skip
+        report.breaches = {rule: kept[2] for rule, kept in sorted(self._breaches.items())}
+        return report
