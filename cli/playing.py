@@ -53,7 +53,7 @@ def evaluate(
     ] = "100",
     trials: Annotated[int, typer.Option(min=1, help="How often each scene is played.")] = 1,
     against: Annotated[str | None, typer.Option(help="A second policy, compared on the same scenes.")] = None,
-    workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes, or actors on Ray.")] = None,
     ray: Annotated[str | None, typer.Option(help="The address of a Ray cluster; `local` starts one here.")] = None,
     parallel: Annotated[int | None, typer.Option(min=1, help="Conversations at once in a process.")] = None,
     traces: Annotated[Path | None, typer.Option(help="Where the traces go; by default a new file in runs/.")] = None,

@@ -25,15 +25,19 @@ class Worker:
         return played(self._player, jobs)
 
 
-def on_ray(setting: Setting, jobs: Sequence[Job], workers: int, address: str) -> Iterator[Trace]:
+def on_ray(setting: Setting, jobs: Sequence[Job], workers: int | None, address: str) -> Iterator[Trace]:
     """Play on a cluster (`local` starts one here); the traces stand in the order of the jobs."""
     ray = _ray()
     sendable(setting)
-    parts = chunks(jobs, workers)
     own = not ray.is_initialized()
     if own:
-        ray.init(address=None if address == "local" else address, log_to_driver=False, include_dashboard=False)
+        here = {"address": "local", "num_cpus": workers, "include_dashboard": False}
+        ray.init(log_to_driver=False, **(here if address == "local" else {"address": address}))
     try:
+        cores = int(ray.cluster_resources().get("CPU", 0))
+        if (workers := workers or cores) > cores:
+            raise BadArgument(f"workers={workers}: the Ray cluster at {address!r} has {cores} cores; ask for no more.")
+        parts = chunks(jobs, workers)
         remote = ray.remote(num_cpus=1)(Worker)
         actors = [remote.remote(setting) for _ in range(min(workers, len(parts)))]
         yield from _in_turn(ray, actors, parts)

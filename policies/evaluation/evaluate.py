@@ -31,7 +31,7 @@ def evaluate(
     *,
     scenes: int | Iterable[int | str | dict[str, Any]] = 100,
     trials: int = 1,
-    workers: int = 1,
+    workers: int | None = None,
     ray: str | None = None,
     parallel: int | None = None,
     traces: Path | str | None = None,
@@ -51,7 +51,9 @@ def evaluate(
             difficulties takes the scenes of each.
         scenes: the first so many of the environment's scenes, or their numbers or names, or scenes of your own.
         trials: how often each scene is played; the policy is given another seed each time.
-        workers: processes; `ray`: the address of a Ray cluster to play on instead (`local` starts one here).
+        workers: processes to play in, by default this one alone.
+        ray: the address of a Ray cluster to play on instead (`local` starts one here); `workers` are then its actors,
+            by default as many as it has cores.
         parallel: how many conversations a process holds at once; by default as the policy likes it.
         traces: a file for the traces, a line each; `resume` goes on with one, `overwrite` begins it anew.
         progress: show a progress bar, or call this function (what, done, total).
@@ -61,7 +63,7 @@ def evaluate(
     """
     if options and not isinstance(policy, str):
         raise BadArgument(f"options={options!r} are for a policy that is made by name: make this one with them.")
-    _at_least_one(trials=trials, workers=workers, **({} if parallel is None else {"parallel": parallel}))
+    _at_least_one(trials=trials, workers=workers, parallel=parallel)
     choice = {"split": "test"} | {name: arguments.pop(name) for name in CHOICE if name in arguments}
     setting = Setting(env_id, policy, arguments, dict(options or {}), parallel)
     jobs = listed(setting, choice, scenes, trials)
@@ -113,7 +115,7 @@ def _chosen(env: ConversationEnv, scenes: int | list[Any], limited: Callable[...
 
 
 def _played(
-    setting: Setting, jobs: Mapping[tuple[str, int], Job], workers: int, ray: str | None, file: TraceFile | None
+    setting: Setting, jobs: Mapping[tuple[str, int], Job], workers: int | None, ray: str | None, file: TraceFile | None
 ) -> Iterator[Trace]:
     """What is on file, then what is played now; each trace is written before it is given."""
     left = dict(jobs)
@@ -128,12 +130,14 @@ def _played(
             yield trace
 
 
-def _now(setting: Setting, jobs: Sequence[Job], workers: int, ray: str | None) -> Iterator[Trace]:
+def _now(setting: Setting, jobs: Sequence[Job], workers: int | None, ray: str | None) -> Iterator[Trace]:
     if ray is not None:
         from ..on_ray import on_ray
 
         return on_ray(setting, jobs, workers, ray)
-    return runs.serial(setting, jobs) if workers == 1 else runs.in_processes(setting, jobs, workers)
+    if workers is None or workers == 1:
+        return runs.serial(setting, jobs)
+    return runs.in_processes(setting, jobs, workers)
 
 
 def _shown(traces: Iterable[Trace], total: int, tick: Tick) -> Iterator[Trace]:
@@ -150,7 +154,7 @@ def _shown(traces: Iterable[Trace], total: int, tick: Tick) -> Iterator[Trace]:
         yield trace
 
 
-def _at_least_one(**given: Any) -> None:
+def _at_least_one(**given: int | None) -> None:
     for name, value in given.items():
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
             raise BadArgument(f"{name}={value!r} must be a whole number from 1 up.")
