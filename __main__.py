@@ -11,9 +11,11 @@ def main() -> None:
     """Run the command line; what is wrong with what was given is told in a line, not in a traceback."""
     import gymnasium
 
+    from .rewards.errors import InfrastructureError
+
     try:
         app()
-    except (gymnasium.error.Error, ValueError, OSError) as error:
+    except (gymnasium.error.Error, InfrastructureError, ValueError, OSError) as error:
         typer.echo(f"Error: {error}", err=True)
         raise SystemExit(2) from None
 

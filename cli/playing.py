@@ -32,13 +32,13 @@ def demo(
     """Evaluate the scripted policies on CustomerService."""
     from rich.console import Console
 
-    from ..policies import compare
+    from ..policies import lineup
     from ..policies.progress import bar
 
     console = Console()
     with bar(console) as tick:
-        rows = compare.compare(DESK, compare.SHOWN, scenes or (48 if quick else 480), tick)
-    console.print(compare.table(DESK, rows))
+        rows = lineup.lineup(DESK, lineup.SHOWN, scenes or (48 if quick else 480), tick)
+    console.print(lineup.table(DESK, rows))
 
 
 @app.command()

@@ -39,6 +39,11 @@ class Policy:
     parallel: int = 1
     """How many conversations it likes to hold at once."""
 
+    @property
+    def notes(self) -> Sequence[str]:
+        """What whoever reads its results should know of how it played."""
+        return ()
+
     def reset(self, seed: int | None = None) -> None:
         """A conversation begins; what is left to chance in it is left to `seed`."""
 

@@ -121,6 +121,7 @@ class Player:
             own=episode.own,
             usage=episode.usage,
             seconds=round(episode.seconds, 6),
+            notes=[*self.policy.notes],
             error=str(episode.error or ""),
             **self._common,
         )

@@ -57,6 +57,8 @@ class Trace(msgspec.Struct, omit_defaults=True):
     usage: Usage = msgspec.field(default_factory=Usage)
     seconds: float = 0.0
     """How long the episode took."""
+    notes: list[str] = []
+    """What the policy says of how it played."""
     error: str = ""
     """Why this was not measured; such an episode is in no mean."""
 

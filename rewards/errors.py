@@ -12,3 +12,6 @@ class InfrastructureError(RuntimeError):
     def __init__(self, what: str, where: str, remedy: str, fatal: bool = False) -> None:
         super().__init__(f"{what} ({where}): {remedy}")
         self.what, self.where, self.remedy, self.fatal = what, where, remedy, fatal
+
+    def __reduce__(self) -> tuple[type[InfrastructureError], tuple[str, str, str, bool]]:
+        return type(self), (self.what, self.where, self.remedy, self.fatal)

@@ -10,7 +10,7 @@ import pytest
 import stateset_gym  # noqa: F401
 from stateset_gym import policies
 from stateset_gym.envs.errors import BadArgument
-from stateset_gym.policies import compare, registry
+from stateset_gym.policies import lineup, registry
 
 IDS = ("StateSet/Echo-v0", "StateSet/CustomerService-v0", "StateSet/TicketTriage-v0")
 DESK = "StateSet/CustomerService-v0"
@@ -138,10 +138,10 @@ def test_an_episode_says_what_happened() -> None:
 
 
 def test_a_comparison_ranks_the_expert_above_the_cheap_agents() -> None:
-    rows = compare.compare(DESK, ("expert", "random", "promise-all"), 12)
+    rows = lineup.lineup(DESK, ("expert", "random", "promise-all"), 12)
     assert [row.policy for row in rows[:3]] == ["expert", "random", "promise-all"]
     assert {row.difficulty for row in rows} == {"easy", "normal", "hard"}
     for row in rows:
         assert row.pace > 0
         assert (row.success == row.mean == 1) == (row.policy == "expert")
-    assert compare.table(DESK, rows).row_count == 9
+    assert lineup.table(DESK, rows).row_count == 9

@@ -273,7 +273,7 @@ def test_json_is_stable() -> None:
         "env", "policy", "arguments", "planned", "measured", "scenes", "trials", "success", "mean_return", "turns",
         "violations", "episodes_with_violations", "malformed", "refused", "pass_hat", "pass_at", "terms", "outcomes",
         "by_difficulty", "by_kind", "tokens_in", "tokens_out", "cost", "seconds", "latency", "worst", "not_measured",
-        "interrupted",
+        "interrupted", "notes",
     ]  # fmt: skip
     assert plain["violations"] == dict.fromkeys(PROSE, 0)
     assert plain["pass_hat"] == {"1": 0.5}

@@ -186,3 +186,16 @@ def test_an_action_that_json_cannot_hold_is_traced_all_the_same(tmp_path: Path, 
     assert report.malformed == len(found.steps) > 0
     assert all(step.malformed for step in found.steps)
     assert replay(found) is None
+
+
+def test_what_a_policy_notes_is_in_its_report(tmp_path: Path) -> None:
+    class Noting(policies.Policy):
+        notes = ("the server takes no schema: asked for text",)
+
+        def act(self, observation: Any, facts: Any) -> Any:
+            return {"type": "close"}
+
+    report = evaluated(tmp_path, Noting())
+    assert report.notes == Noting.notes
+    assert "Note: the server takes no schema: asked for text" in str(report)
+    assert lines(tmp_path / "traces.jsonl")[0].notes == [*Noting.notes]

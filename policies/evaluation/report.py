@@ -76,6 +76,7 @@ class Collector:
         self._places = {key: place for place, key in enumerate(planned)}
         self.results: list[Result] = []
         self.interrupted = False
+        self._notes: dict[str, None] = {}
         self._waits = array("f")
         self._breaches: dict[str, tuple[float, int, Trace]] = {}
         """House rule -> the return, the place and the trace of the worst conversation in which it was broken."""
@@ -114,6 +115,8 @@ class Collector:
                 trace.error,
             )
         )
+        if trace.notes:
+            self._notes.update(dict.fromkeys(trace.notes))
         if violations and not trace.error:
             self._blame(trace, {*violations})
         if not trace.error and (len(self._worst) < WORST or -trace.total >= self._worst[0][0]):
@@ -148,5 +151,6 @@ class Collector:
             self._env, self._policy, self._arguments, results, self._planned, worst, self._waits, self._prices,
             seconds, self.interrupted,
         )  # fmt: skip
+        report.notes = tuple(self._notes)
         report.breaches = {rule: kept[2] for rule, kept in sorted(self._breaches.items())}
         return report

@@ -29,6 +29,9 @@ class NotMeasured(NamedTuple):
 class Results(Figures):
     """The episodes of a policy on an environment's scenes."""
 
+    notes: Sequence[str] = ()
+    """What the policy says of how it played."""
+
     def __init__(
         self,
         env: str,

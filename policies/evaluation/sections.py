@@ -40,6 +40,7 @@ def warnings(report: Results) -> Iterator[str]:
     """What a reader must not miss: an interruption, and episodes that were not measured."""
     if report.interrupted:
         yield "Interrupted: these are the figures of what was played."
+    yield from (f"Note: {note}" for note in report.notes)
     if report.not_measured:
         yield f"{len(report.not_measured):,} of {report.planned:,} episodes were not measured, and are in no mean:"
     reasons = list(report.failures.items())

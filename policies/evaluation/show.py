@@ -137,6 +137,7 @@ def as_json(report: Results) -> dict[str, Any]:
         "worst": [{"scene": trace.scene, "trial": trace.trial, "return": trace.total} for trace in report.worst],
         "not_measured": [failed._asdict() for failed in report.not_measured],
         "interrupted": report.interrupted,
+        "notes": list(report.notes),
     }
 
 

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Unpack
+from typing import Unpack
 
 import gymnasium
 import msgspec
@@ -22,7 +22,6 @@ from .select import Filters, Selection
 
 __all__ = ["FORMATS", "Exported", "Filters", "branches", "export", "pairs"]
 
-Format = Literal["sft", "sft-turns", "dpo", "hf", "minari"]
 
 
 @dataclass(frozen=True)
@@ -84,7 +83,7 @@ FORMATS: dict[str, Kind] = {
 
 def export(
     traces: Iterable[Trace] | Path | str,
-    to: Format,
+    to: str,
     out: Path | str,
     *,
     overwrite: bool = False,
@@ -103,7 +102,7 @@ def export(
             `split`, `difficulty`, each one name or several.
     """
     if to not in FORMATS:
-        raise BadArgument(f"The format {to!r} does not exist{hint(str(to), FORMATS)}")
+        raise BadArgument(f"The format {to!r} does not exist{hint(to, FORMATS)}")
     if margin and to != "dpo":
         raise BadArgument(f"margin={margin!r} is for the format 'dpo', not for {to!r}: leave it out.")
     kind, path, selection = FORMATS[to], Path(out), Selection(filters)

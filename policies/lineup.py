@@ -32,7 +32,7 @@ class Row(NamedTuple):
     """Conversations a second of CPU time."""
 
 
-def compare(
+def lineup(
     env_id: str, names: Sequence[str], scenes: int, tick: Callable[[str, int, int], None] = lambda *_: None
 ) -> list[Row]:
     """Play the same test scenes with each policy."""
