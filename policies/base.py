@@ -18,7 +18,7 @@ Kind = type[ConversationEnv]
 Manner = Literal["single", "batch", "async"]
 
 
-class Usage(msgspec.Struct, omit_defaults=True):
+class Usage(msgspec.Struct, omit_defaults=True, gc=False):
     """What a conversation has cost so far; `None` where nobody counted."""
 
     calls: int = 0

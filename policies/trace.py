@@ -12,7 +12,7 @@ from ..envs.memory import Fact
 from .base import Usage
 
 
-class Step(msgspec.Struct, omit_defaults=True):
+class Step(msgspec.Struct, omit_defaults=True, gc=False):
     """One turn: what the agent did, what became visible, and what it paid."""
 
     action: Any
@@ -27,7 +27,7 @@ class Step(msgspec.Struct, omit_defaults=True):
     """How long the policy took; a timing."""
 
 
-class Trace(msgspec.Struct, omit_defaults=True):
+class Trace(msgspec.Struct, omit_defaults=True, gc=False):
     """An episode, whole; `seconds` and the steps' are the only fields that two runs may disagree on."""
 
     env: str
@@ -84,11 +84,21 @@ _decoder = msgspec.json.Decoder(Trace)
 
 def encode(trace: Trace) -> bytes:
     """The trace as a line."""
+    line = bytearray()
+    append(line, trace)
+    return bytes(line)
+
+
+def append(lines: bytearray, trace: Trace) -> None:
+    """Put the trace as a line behind others."""
+    size = len(lines)
     try:
-        return _encoder.encode(trace) + b"\n"
+        _encoder.encode_into(trace, lines, -1)
     except (TypeError, ValueError, OverflowError):
+        del lines[size:]
         steps = [msgspec.structs.replace(step, action=_sayable(trace, n)) for n, step in enumerate(trace.steps)]
-        return _encoder.encode(msgspec.structs.replace(trace, steps=steps)) + b"\n"
+        _encoder.encode_into(msgspec.structs.replace(trace, steps=steps), lines, -1)
+    lines += b"\n"
 
 
 def _sayable(trace: Trace, number: int) -> Any:

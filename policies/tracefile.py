@@ -12,7 +12,7 @@ from typing import Any, Self
 import msgspec
 
 from ..envs.errors import BadArgument
-from .trace import Trace, decode, encode
+from .trace import Trace, append, decode
 
 FLUSH = 0.5
 """Seconds between two flushes: what a killed process loses at most, beside the episodes it was at."""
@@ -60,16 +60,22 @@ class TraceFile:
         return trace
 
     def __enter__(self) -> Self:
-        self._file = self.path.open("ab" if self._resume else "wb", buffering=BUFFER)
+        self._file = self.path.open("ab" if self._resume else "wb", buffering=0)
+        self._lines = bytearray()
         self._flushed = monotonic()
         return self
 
     def add(self, trace: Trace) -> None:
         """Write a trace."""
-        self._file.write(encode(trace))
-        if (now := monotonic()) - self._flushed > FLUSH:
-            self._file.flush()
-            self._flushed = now
+        append(self._lines, trace)
+        if len(self._lines) > BUFFER or monotonic() - self._flushed > FLUSH:
+            self._flush()
+
+    def _flush(self) -> None:
+        while self._lines:
+            del self._lines[: self._file.write(self._lines)]
+        self._flushed = monotonic()
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._flush()
         self._file.close()

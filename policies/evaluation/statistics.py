@@ -20,8 +20,6 @@ Z = 1.959963984540054
 RESAMPLES = 2_000
 MANY = 10_000
 """Scenes beyond which a mean is as good as normal, and nothing is resampled."""
-BLOCK = 1_000_000
-"""How many draws of a bootstrap are in memory at once."""
 Counts = Sequence[tuple[int, int]]
 """For each scene the successes and the trials."""
 Floats = npt.NDArray[np.float64]
@@ -133,15 +131,15 @@ def bootstrap(sums: Sequence[float], sizes: Sequence[int], least: float = -1.0, 
 
 
 def _resampled(values: Floats, counts: Floats) -> Floats:
-    """The means of the resamples, a block at a time; the same at every call."""
-    random, scenes = np.random.default_rng(0), len(values)
-    order = np.lexsort((counts, values))
-    values, counts = values[order], counts[order]
-    found, step = np.empty(RESAMPLES), max(BLOCK // scenes, 1)
-    for start in range(0, RESAMPLES, step):
-        drawn = random.integers(scenes, size=(min(step, RESAMPLES - start), scenes))
-        found[start : start + step] = values[drawn].sum(axis=1) / counts[drawn].sum(axis=1)
-    return found
+    """The means of the resamples; the same at every call.
+
+    Scenes are drawn by how often each of their values is there, which is the same as one by one: few values stand for
+    many scenes.
+    """
+    found, often = np.unique(np.column_stack([values, counts]), axis=0, return_counts=True)
+    drawn = np.random.default_rng(0).multinomial(len(values), often / len(values), size=RESAMPLES)
+    means: Floats = (drawn @ found[:, 0]) / (drawn @ found[:, 1])
+    return means
 
 
 def paired_p(differences: Sequence[int]) -> float:

@@ -23,7 +23,6 @@ from .select import Filters, Selection
 __all__ = ["FORMATS", "Exported", "Filters", "branches", "export", "pairs"]
 
 
-
 @dataclass(frozen=True)
 class Exported:
     """What an export has written."""
