@@ -1,7 +1,7 @@
 """How many conversations an evaluation holds in a second of CPU time: python benchmarks/evaluation_speed.py [--json].
 
-The expert plays scenes of CustomerService (easy) that are new to the process, and every trace is written. CartPole-v1 is
-stepped before and after each pass, so that a slow machine shows; medians of the passes.
+The expert plays scenes of CustomerService (easy) that are new to the process, and every trace is written. CartPole-v1
+is stepped before and after each pass, so that a slow machine shows; medians of the passes.
 """
 
 from __future__ import annotations
