@@ -27,19 +27,29 @@ def run(*arguments: str, cwd: Path) -> str:
     return done.stdout
 
 
-def example() -> str:
-    (found,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-    return str(found)
+def examples() -> list[str]:
+    """The first is a program, the second a test."""
+    return re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+
+
+def test_the_unit_test_runs_as_it_stands(tmp_path: Path) -> None:
+    _, text = examples()
+    (tmp_path / "test_agent.py").write_text(f'my_agent = "expert"\n\n\n{text}', encoding="utf-8")
+    assert "1 passed" in run("-m", "pytest", "-q", "test_agent.py", cwd=tmp_path)
+    (tmp_path / "test_agent.py").write_text(f'my_agent = "read-only"\n\n\n{text}', encoding="utf-8")
+    with pytest.raises(AssertionError):
+        run("-m", "pytest", "-q", "test_agent.py", cwd=tmp_path)
 
 
 def test_the_example_runs_as_it_stands(tmp_path: Path) -> None:
-    printed = run("-c", example(), cwd=tmp_path)
+    program, _ = examples()
+    printed = run("-c", program, cwd=tmp_path)
     assert printed.startswith("user: ")
     assert printed.endswith("success: True\n")
 
 
 def test_the_example_has_twenty_lines_at_most() -> None:
-    assert len(example().splitlines()) <= 20
+    assert len(examples()[0].splitlines()) <= 20
 
 
 def test_the_quickstart_runs(tmp_path: Path) -> None:

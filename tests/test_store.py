@@ -255,13 +255,22 @@ def test_building_a_store_from_ready_records_builds_no_index():
     assert set(vars(store.base)) == {"by_email"}
 
 
-def test_thousands_of_orders_load_in_well_under_a_second(tmp_path):
+def test_thousands_of_orders_load_in_a_few_times_what_reading_the_json_takes(tmp_path):
+    """Some 5 times, a tenth of a second; the best of three, as a busy machine or a search for garbage slows one."""
     order = SHOP["orders"]["O1"]
     customers = {f"C{n}": SHOP["customers"]["C1"] | {"email": f"{n}@post.example"} for n in range(2000)}
     orders = {f"O{n}": order | {"customer": f"C{n % 2000}"} for n in range(5000)}
     path = tmp_path / "shop.json"
     path.write_text(json.dumps(SHOP | {"customers": customers, "orders": orders}))
-    start = time.process_time()
-    store = Store.load(path)
-    assert time.process_time() - start < 1
-    assert len(store.base.orders) == 5000
+    assert len(Store.load(path).base.orders) == 5000
+    text = path.read_text()
+    assert best_of_three(lambda: Store.load(path)) < 30 * best_of_three(lambda: json.loads(text))
+
+
+def best_of_three(work):
+    seconds = []
+    for _ in range(3):
+        start = time.process_time()
+        work()
+        seconds.append(time.process_time() - start)
+    return min(seconds)

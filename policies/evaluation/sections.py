@@ -63,6 +63,8 @@ def sections(report: Results) -> Iterator[Section]:
         yield _groups("difficulty", report.by_difficulty)
     if len(report.by_kind) > 1:
         yield _groups("kind", report.by_kind)
+    if any(trace.total < 1 for trace in report.worst):
+        yield _worst(report)
     if report.tokens_in is not None or report.tokens_out is not None:
         yield _cost(report)
 
@@ -96,6 +98,15 @@ def _headline(report: Results) -> Section:
     if median is not None and late is not None and late > 0.0005:
         rows.append(("seconds a turn", f"{median:.3g}", f"95 % within {late:.3g}"))
     return Section(("", "mean", "95 % interval"), rows)
+
+
+def _worst(report: Results) -> Section:
+    """The conversations to read first."""
+    rows = [
+        (trace.scene, str(trace.trial), signed(trace.total), trace.outcome.replace("_", " "), f"{len(trace.steps):,}")
+        for trace in report.worst
+    ]
+    return Section(("the worst", "trial", "return", "ended", "turns"), rows)
 
 
 def _passes(report: Results) -> Section:
