@@ -160,7 +160,7 @@ class ConversationEnv(gymnasium.Env[Observation, Any]):
             raise BadArgument(f"restore() got a snapshot of {other}: take one of {self.parts.name}'s own.")
         self._turn = turn = snapshot.turn if snapshot.tree is self._tree else self._tree.adopted(snapshot.turn)
         self._limit = limit
-        self._messages = [*self._system, *turn.transcript()]
+        self._messages = [*map(dict.copy, self._system), *turn.transcript()]
         self._np_random = _generator(self.np_random, snapshot.generator)
         return self.observe(), turn.info()
 

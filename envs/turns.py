@@ -181,7 +181,8 @@ class Tree:
             turn.terms, turn.reward, turn.total = self._nothing, 0.0, before.total
         else:
             turn.plain = False
-            turn.terms = self._reward.score(facts, late, before.total)
+            # A user's terms get facts of their own: what they do to them is nobody else's business.
+            turn.terms = self._reward.score(turn.facts if self._reward.extra else facts, late, before.total)
             turn.reward = sum(turn.terms.values())
             turn.total = before.total + turn.reward
         turn.next = None

@@ -932,3 +932,24 @@ def test_what_cannot_be_carried_elsewhere_says_what_can(carry: Any) -> None:
     for what in (env, env.snapshot()):
         with pytest.raises(TypeError, match=r"branch with snapshot\(\) and restore\(\), and send the scene's name"):
             carry(what)
+
+
+def test_what_a_reward_term_does_to_its_facts_changes_nothing_else() -> None:
+    def wrecking(facts: Any) -> float:
+        for fact in facts:
+            fact.clear()
+        return 0.0
+
+    (name,) = [gym.make(DESK, difficulty="hard").unwrapped.pool[97]]  # type: ignore[attr-defined]
+    plain = rollout(policy("expert", DESK), gym.make(DESK), name)
+    wrecked = rollout(policy("expert", DESK), gym.make(DESK, reward=Reward(extra={"wrecking": wrecking})), name)
+    assert (wrecked.facts, wrecked.messages, wrecked.total) == (plain.facts, plain.messages, plain.total)
+
+
+def test_what_is_done_to_a_restored_observation_changes_no_other_environment() -> None:
+    env = gym.make(DESK).unwrapped
+    before, _ = env.reset(seed=0)
+    words = before["messages"][0]["content"]
+    restored, _ = env.restore(env.snapshot())  # type: ignore[attr-defined]
+    restored["messages"][0]["content"] = "wrecked"
+    assert gym.make(DESK).reset(seed=0)[0]["messages"][0]["content"] == words
