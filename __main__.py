@@ -16,6 +16,8 @@ def main() -> None:
     try:
         app()
     except (gymnasium.error.Error, InfrastructureError, ValueError, OSError) as error:
+        if getattr(error, "__notes__", None):
+            raise  # it comes from within a conversation: whoever wrote the agent wants to see where
         typer.echo(f"Error: {error}", err=True)
         raise SystemExit(2) from None
 

@@ -16,6 +16,10 @@ def ids() -> list[str]:
     return sorted(name for name in gymnasium.registry if name.startswith("StateSet/"))
 
 
+LISTS = ("kinds",)
+"""Settings that are lists, even of one."""
+
+
 def env_id(name: str) -> str:
     """The id of an environment that may be given without its namespace."""
     return name if "/" in name else f"StateSet/{name}"
@@ -28,7 +32,7 @@ def settings(pairs: list[str] | None, option: str) -> dict[str, Any]:
         name, equals, value = pair.partition("=")
         if not equals or not name.isidentifier():
             raise typer.BadParameter(f"{option} {pair!r}: write name=value.")
-        found[name] = _value(value)
+        found[name] = [_value(value)] if name in LISTS and "," not in value and "[" not in value else _value(value)
     return found
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -53,6 +55,9 @@ def evaluate(
     ] = "100",
     trials: Annotated[int, typer.Option(min=1, help="How often each scene is played.")] = 1,
     against: Annotated[str | None, typer.Option(help="A second policy, compared on the same scenes.")] = None,
+    against_option: Annotated[
+        list[str] | None, typer.Option(help="name=value that the second policy is made with; may be given again.")
+    ] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes, or actors on Ray.")] = None,
     ray: Annotated[str | None, typer.Option(help="The address of a Ray cluster; `local` starts one here.")] = None,
     parallel: Annotated[int | None, typer.Option(min=1, help="Conversations at once in a process.")] = None,
@@ -64,7 +69,10 @@ def evaluate(
     as_json: Annotated[bool, typer.Option("--json", help="JSON, for programs.")] = False,
     price: Annotated[tuple[float, float] | None, typer.Option(help="The cost of a million tokens, in and out.")] = None,
 ) -> None:
-    """Measure a policy; every conversation is written as a trace. Ctrl-C reports what there is."""
+    """Measure a policy; every conversation is written as a trace. Ctrl-C reports what there is.
+
+    Exits with 0 where every episode was measured, 1 where some were not, 130 where it was interrupted.
+    """
     from rich.console import Console
 
     from ..policies import evaluation
@@ -73,11 +81,18 @@ def evaluate(
 
     if resume and (traces or overwrite or against):
         raise typer.BadParameter("--resume goes with none of --traces, --overwrite and --against.")
+    if against_option and not against:
+        raise typer.BadParameter("--against-option goes with --against.")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # whoever ends it wants to know what was measured
     console = Console(quiet=as_json)
     arguments = settings(set_, "--set")
+    plan = [(policy, settings(option, "--option"))]
+    plan += [(against, settings(against_option, "--against-option"))] if against else []
+    files = [resume or _file(traces, name, env, second=place > 0) for place, (name, _) in enumerate(plan)]
+    pages = [path for path in (html, markdown) if path]
+    _check(plan[1:], env_id(env), pages)
     reports: list[Report] = []
-    for name in filter(None, (policy, against)):
-        file = resume or _file(traces, name, env, second=bool(reports))
+    for (name, options), file in zip(plan, files, strict=True):
         with bar(Console(stderr=True, quiet=as_json)) as tick:
             report = evaluation.evaluate(
                 name,
@@ -93,41 +108,62 @@ def evaluate(
                 progress=tick,
                 partial=True,
                 prices=price,
-                options=settings(option, "--option") if not reports else None,
+                options=options,
                 **arguments,
             )
         reports.append(report)
         console.print(show.table(report))
         console.print(f"Traces: {file}", soft_wrap=True)
+        if report.not_measured:
+            console.print(f"To play what is not measured: the same command with --resume {file}", soft_wrap=True)
         if report.interrupted:
-            console.print(f"Interrupted; go on with the same command and --resume {file}", soft_wrap=True)
             break
-    _written(reports, html, markdown, file)
+    _written(reports, html, markdown, files)
     if len(reports) == 2:
         console.print(show.comparison(evaluation.compare(*reports)))
     if as_json:
         print_json(_plain(reports))
-    raise typer.Exit(130 if reports[-1].interrupted else not all(report.measured for report in reports))
+    if any(report.interrupted for report in reports):
+        raise typer.Exit(130)
+    raise typer.Exit(any(report.not_measured for report in reports))
+
+
+def _check(later: list[tuple[str, dict[str, Any]]], env: str, pages: list[Path]) -> None:
+    """Find out before the first is played what would only show after it."""
+    from ..policies import registry
+
+    for path in pages:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    for name, options in later:
+        registry.make(name, env, **options).close()
 
 
 def _file(traces: Path | None, policy: str, env: str, second: bool) -> Path:
     """Where the traces of a run go: the file that was named (with a second policy's beside it), or a new one."""
     word = "".join(letter if letter.isalnum() or letter in "-." else "-" for letter in policy).strip("-.")
     if traces is not None:
-        return traces.with_stem(f"{traces.stem}-{word}") if second else traces
-    return Path("runs") / f"{time.strftime('%Y%m%d-%H%M%S')}-{env.rpartition('/')[2]}-{word}.jsonl"
+        return traces.with_stem(f"{traces.stem}-against-{word}") if second else traces
+    now = f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
+    return Path("runs") / f"{now}-{env.rpartition('/')[2]}-{'against-' * second}{word}.jsonl"
 
 
-def _written(reports: list[Report], html: Path | None, markdown: Path | None, file: Path) -> None:
+def _written(reports: list[Report], html: Path | None, markdown: Path | None, files: list[Path]) -> None:
+    """The page of each policy (a second one's beside the first's), and all in one text."""
+    from ..policies import evaluation
     from ..policies.evaluation import show
 
     if markdown is not None:
-        markdown.write_text("\n".join(map(show.markdown, reports)), encoding="utf-8")
+        texts = [*map(show.markdown, reports)]
+        if len(reports) == 2:
+            texts.append(show.markdown(evaluation.compare(*reports)))
+        markdown.write_text("\n".join(texts), encoding="utf-8")
     if html is not None:
         from ..policies.evaluation import page
         from ..policies.trace import read
 
-        page.write_page(html, reports[-1], read(file))
+        for place, (report, file) in enumerate(zip(reports, files, strict=False)):
+            path = html.with_stem(f"{html.stem}-against") if place else html
+            page.write_page(path, report, read(file))
 
 
 def _plain(reports: list[Report]) -> Any:

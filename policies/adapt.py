@@ -22,7 +22,8 @@ def adapt(given: Any) -> Policy:
     act = getattr(given, "act", None) or given
     if not callable(act):
         raise BadArgument(f"{given!r} is no policy: it has no act(observation, facts), and is no function like that.")
-    return Waited(given, act) if inspect.iscoroutinefunction(act) else Adapted(given, act)
+    waits = inspect.iscoroutinefunction(act) or inspect.iscoroutinefunction(type(act).__call__)
+    return Waited(given, act) if waits else Adapted(given, act)
 
 
 class Adapted(Policy):
@@ -40,7 +41,14 @@ class Adapted(Policy):
 
     def act(self, observation: Observation, facts: Sequence[Fact]) -> Any:
         """What it does."""
-        return self._act(observation, facts)
+        action = self._act(observation, facts)
+        if inspect.iscoroutine(action):
+            action.close()
+        if action is None or inspect.isawaitable(action):
+            raise BadArgument(
+                f"{self._given!r} acts with {action!r}, which is no action: return one, or make act async."
+            )
+        return action
 
     def close(self) -> None:
         """Close what can be closed."""
@@ -49,9 +57,9 @@ class Adapted(Policy):
 
     def twin(self) -> Policy:
         """A function holds any number of conversations; an object that keeps one is not ours to copy."""
-        if self._reset is not None:
+        if not inspect.isroutine(self._given):
             raise BadArgument(
-                f"{type(self._given).__name__} keeps a conversation (it has a reset), so it holds one at a time: "
+                f"{type(self._given).__name__} may keep a conversation, so it holds one at a time: "
                 "derive it from stateset_gym.policies.Policy, whose twin() copies it, or leave parallel at 1."
             )
         return copy.copy(self)

@@ -29,9 +29,10 @@ class Usage(msgspec.Struct, omit_defaults=True, gc=False):
 class Policy:
     """An agent. It sees what `reset` and `step` hand out, and nothing else of the environment.
 
-    A subclass gives `act`, and `reset` where it keeps anything. That is enough to hold many conversations at once: each
-    has a slot, and each slot a twin of the policy. A policy that answers many in one go gives `act_batch`, one that
-    waits for its answers gives `act_async`, and says so in `manner`.
+    A subclass gives `act`, and `reset` where it keeps anything: to make it anew (`self.seen = []`, not `.clear()`).
+    That is enough to hold many conversations at once: each has a slot, and each slot a twin of the policy, a copy. A
+    policy that answers many in one go gives `act_batch`, one that waits for its answers gives `act_async`, and says so
+    in `manner`.
     """
 
     manner: ClassVar[Manner] = "single"

@@ -5,12 +5,14 @@ A call for each episode would cost ten times the episode.
 
 from __future__ import annotations
 
+import itertools
+import socket
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ..envs.errors import BadArgument
 from .rollout import Job
-from .runs import Player, Setting, chunks, played, sendable
+from .runs import Chunks, Played, Player, Setting, played, sendable
 from .trace import Trace, decode
 
 
@@ -20,8 +22,8 @@ class Worker:
     def __init__(self, setting: Setting) -> None:
         self._player = Player(setting)
 
-    def play(self, jobs: Sequence[Job]) -> list[bytes]:
-        """The traces of a chunk."""
+    def play(self, jobs: Sequence[Job]) -> Played:
+        """Play a chunk."""
         return played(self._player, jobs)
 
 
@@ -31,32 +33,31 @@ def on_ray(setting: Setting, jobs: Sequence[Job], workers: int | None, address: 
     sendable(setting)
     own = not ray.is_initialized()
     if own:
+        _reachable(address)
         here = {"address": "local", "num_cpus": workers, "include_dashboard": False}
         ray.init(log_to_driver=False, **(here if address == "local" else {"address": address}))
     try:
         cores = int(ray.cluster_resources().get("CPU", 0))
         if (workers := workers or cores) > cores:
             raise BadArgument(f"workers={workers}: the Ray cluster at {address!r} has {cores} cores; ask for no more.")
-        parts = chunks(jobs, workers)
         remote = ray.remote(num_cpus=1)(Worker)
-        actors = [remote.remote(setting) for _ in range(min(workers, len(parts)))]
-        yield from _in_turn(ray, actors, parts)
+        actors = [remote.remote(setting) for _ in range(min(workers, len(jobs)))]
+        yield from _in_turn(ray, actors, Chunks(jobs))
     finally:
         if own:
             ray.shutdown()
 
 
-def _in_turn(ray: Any, actors: list[Any], chunks: Sequence[Sequence[Job]]) -> Iterator[Trace]:
+def _in_turn(ray: Any, actors: list[Any], chunks: Chunks) -> Iterator[Trace]:
     """Each actor gets the next chunk when it has done one; results are handed out in the chunks' order."""
-    waiting = iter(enumerate(chunks))
     running: dict[Any, tuple[int, Any]] = {}
-    done: dict[int, list[bytes]] = {}
+    done: dict[int, Played] = {}
+    numbers = itertools.count()
     due = 0
 
     def start(actor: Any) -> None:
-        if (following := next(waiting, None)) is not None:
-            number, chunk = following
-            running[actor.play.remote(chunk)] = number, actor
+        if chunk := chunks.next():
+            running[actor.play.remote(chunk)] = next(numbers), actor
 
     for actor in actors:
         start(actor)
@@ -65,14 +66,27 @@ def _in_turn(ray: Any, actors: list[Any], chunks: Sequence[Sequence[Job]]) -> It
             (ready, *_), _ = ray.wait([*running])
             number, actor = running.pop(ready)
             done[number] = ray.get(ready)
+            chunks.took(done[number])
             start(actor)
             while due in done:
-                yield from map(decode, done.pop(due))
+                yield from map(decode, done.pop(due).lines)
                 due += 1
     except KeyboardInterrupt:
         for number in sorted(done):
-            yield from map(decode, done[number])
+            yield from map(decode, done[number].lines)
         raise
+
+
+def _reachable(address: str) -> None:
+    """Raise where nobody listens at HOST:PORT; Ray itself would go on trying for minutes."""
+    host, _, port = address.rpartition(":")
+    if host and port.isdecimal():
+        try:
+            socket.create_connection((host.removeprefix("ray://"), int(port)), timeout=10).close()
+        except OSError as error:
+            raise BadArgument(
+                f"There is no Ray cluster at {address!r} ({error}): start one, or give another."
+            ) from None
 
 
 def _ray() -> Any:

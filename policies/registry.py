@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import importlib
 import importlib.metadata
+import inspect
 import os
 import sys
 from collections.abc import Callable, Iterable
@@ -40,11 +41,10 @@ def make(name: str, env_or_id: gymnasium.Env[Any, Any] | Kind | str, **options: 
     kind = kind_of(env_or_id)
     known = own(kind)
     if name in known:
-        return known[name](kind, **options)
+        return _built(name, known[name], kind, **options)
     plugged = {entry.name: entry for entry in importlib.metadata.entry_points(group=GROUP)}
     if name in plugged:
-        made: Policy = plugged[name].load()(kind, **options)
-        return made
+        return _built(name, plugged[name].load(), kind, **options)
     head, _, tail = name.partition(":")
     if head in ADDRESSES:
         what, factory = ADDRESSES[head]
@@ -52,8 +52,23 @@ def make(name: str, env_or_id: gymnasium.Env[Any, Any] | Kind | str, **options: 
             raise BadArgument(f"Policy {name!r} is not whole: write {head}:{what}.")
         return factory(kind, head, tail, **options)
     if tail:
-        return _named(head, tail)(kind, **options)
+        return _built(name, _named(head, tail), kind, **options)
     raise BadArgument(f"Policy {name!r} does not exist for {kind.parts.name}{hint(name, (*known, *plugged))}")
+
+
+def _built(name: str, factory: Factory, *arguments: Any, **options: Any) -> Policy:
+    """What a factory makes; what it does not take is told."""
+    try:
+        inspect.signature(factory).bind(*arguments, **options)
+    except TypeError as error:
+        raise BadArgument(
+            f"Policy {name!r} cannot be made so ({error}): it is called with the environment's class and the options "
+            f"{options}."
+        ) from None
+    made = factory(*arguments, **options)
+    if not callable(getattr(made, "act", made)):
+        raise BadArgument(f"Policy {name!r} is {made!r}: a factory gives an object with act(observation, facts).")
+    return made
 
 
 def _named(module: str, name: str) -> Factory:
@@ -85,13 +100,13 @@ def _chat(kind: Kind, provider: str, model: str, **options: Any) -> Policy:
 def _local(kind: Kind, _: str, path: str, **options: Any) -> Policy:
     from .local import Local
 
-    return Local(kind, path, **options)
+    return _built(f"hf:{path}", Local, kind, path, **options)
 
 
 def _sb3(kind: Kind, _: str, path: str, **options: Any) -> Policy:
     from .sb3 import SB3
 
-    return SB3(kind, path, **options)
+    return _built(f"sb3:{path}", SB3, kind, path, **options)
 
 
 def _human(kind: Kind, **options: Any) -> Policy:

@@ -194,8 +194,13 @@ def _in_step(policy: Policy, envs: Sequence[Env], jobs: Iterable[Job]) -> Iterat
         asked = perf_counter()
         shown = [None if episode is None else episode.observation for episode in episodes]
         facts = [None if episode is None else episode.infos[-1]["facts"] for episode in episodes]
-        actions = policy.act_batch(shown, facts)
+        actions: Sequence[Any]
+        try:
+            actions = policy.act_batch(shown, facts)
+        except InfrastructureError as error:
+            actions = [error] * len(envs)
         took = perf_counter() - asked
+        hopeless = False
         for slot, action in enumerate(actions):
             if (episode := episodes[slot]) is None:
                 continue
@@ -208,18 +213,21 @@ def _in_step(policy: Policy, envs: Sequence[Env], jobs: Iterable[Job]) -> Iterat
                 episode.usage, episode.seconds = policy.usage(slot), perf_counter() - starts[slot]
                 episodes[slot] = None
                 yield episode
-                if _hopeless(episode):
-                    return
+                hopeless = hopeless or _hopeless(episode)
+        if hopeless:
+            return
 
 
 def _at_own_pace(policy: Policy, envs: Sequence[Env], jobs: Iterable[Job], slow: bool) -> Iterator[Episode]:
     """Slots act when their answers come; the event loop has a thread to itself, so that one may be running here."""
     waiting = iter(jobs)
+    hopeless = False
     done: SimpleQueue[Episode | BaseException | None] = SimpleQueue()
     loop = asyncio.new_event_loop()
 
     async def slot(number: int, env: Env) -> None:
-        for job in waiting:
+        nonlocal hopeless
+        while not hopeless and (job := next(waiting, None)) is not None:
             started = perf_counter()
             episode = begun(env, job)
             with _marked(episode):
@@ -234,6 +242,7 @@ def _at_own_pace(policy: Policy, envs: Sequence[Env], jobs: Iterable[Job], slow:
                     else:
                         episode.play(env, action)
             episode.usage, episode.seconds = policy.usage(number), perf_counter() - started
+            hopeless = hopeless or _hopeless(episode)
             done.put(episode)
 
     async def all_slots() -> None:
@@ -254,8 +263,6 @@ def _at_own_pace(policy: Policy, envs: Sequence[Env], jobs: Iterable[Job], slow:
             if isinstance(ended, BaseException):
                 raise ended
             yield ended
-            if _hopeless(ended):
-                return
     finally:
         with contextlib.suppress(RuntimeError):  # the loop may have ended by itself
             loop.call_soon_threadsafe(task.cancel)

@@ -5,16 +5,22 @@ What is played is the same wherever it is played: an episode is a function of it
 
 from __future__ import annotations
 
+import contextlib
 import functools
-import math
 import multiprocessing
+import os
 import pickle
 import signal
+import threading
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
+from inspect import signature
 from itertools import islice
-from typing import Any
+from time import perf_counter
+from typing import Any, NamedTuple
 
 import gymnasium
 
@@ -30,6 +36,10 @@ from .trace import Step, Trace, decode, encode
 
 CHUNK = 64
 """The most episodes that another process is given at once."""
+MOMENT = 0.1
+"""Seconds that a chunk may take before chunks grow no more."""
+SECRETS = ("api_key",)
+"""Options of policies that stand in no trace."""
 
 
 @dataclass(frozen=True)
@@ -54,8 +64,14 @@ class Setting:
 
     def env(self, **more: Any) -> ConversationEnv:
         """The environment, bare: scenes are named, actions judged and turns counted by itself."""
-        made: Any = gymnasium.make(self.env_id, disable_env_checker=True, **{**self.arguments, **more}).unwrapped
-        registry.kind_of(made)
+        kind, given = registry.kind_of(self.env_id), {**self.arguments, **more}
+        makers = [vars(each)["__init__"] for each in kind.__mro__ if "__init__" in vars(each)]
+        known = {name for maker in makers for name in signature(maker).parameters} - {"self", "args", "kwargs"}
+        for name in given:
+            if name not in known:
+                about = f"{name}={given[name]!r} is no argument of {self.env_id}"
+                raise BadArgument(f"{about}{registry.hint(name, sorted(known))}")
+        made: Any = gymnasium.make(self.env_id, disable_env_checker=True, **given).unwrapped
         env: ConversationEnv = made
         return env
 
@@ -66,6 +82,7 @@ class Setting:
             "policy": self.label,
             "versions": versions(self.env_id),
             "arguments": plain(self.arguments),
+            "options": plain({name: value for name, value in self.options.items() if name not in SECRETS}),
         }
 
 
@@ -148,51 +165,116 @@ def in_processes(setting: Setting, jobs: Sequence[Job], workers: int) -> Iterato
     sendable(setting)
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, context, _begin, (setting,)) as pool:
-        pending = [pool.submit(_play, chunk) for chunk in chunks(jobs, workers)]
-        yield from _collected(pending)
+        try:
+            yield from _in_order(pool, Chunks(jobs), workers)
+        except BrokenProcessPool:
+            raise RuntimeError(
+                "A worker process has ended by itself. In a script of your own, call evaluate() with workers under "
+                "`if __name__ == '__main__':`, as workers import the script; else see what it printed."
+            ) from None
 
 
-def _collected(pending: list[Future[list[bytes]]]) -> Iterator[Trace]:
-    """The traces of the chunks in their order; an interruption still gives those that are done."""
-    waiting = iter(pending)
+def _in_order(pool: ProcessPoolExecutor, chunks: Chunks, workers: int) -> Iterator[Trace]:
+    """The traces of the chunks in their order; an interruption still gives those that are under way."""
+    pending: deque[Future[Played]] = deque()
     try:
-        for future in waiting:
-            yield from map(decode, future.result())
+        while True:
+            with _uninterrupted():  # what is started now inherits that it is not to be interrupted
+                while len(pending) < 2 * workers and (chunk := chunks.next()):
+                    pending.append(pool.submit(_play, chunk))
+            if not pending:
+                return
+            played = pending[0].result()
+            pending.popleft()
+            yield from map(decode, played.lines)
+            chunks.took(played)
     except KeyboardInterrupt:
-        for future in waiting:
-            if not future.cancel() and future.done():
-                yield from map(decode, future.result())
+        for future in [*pending]:
+            if not future.cancel():
+                yield from map(decode, future.result().lines)
         raise
     finally:
-        for future in waiting:
+        for future in pending:
             future.cancel()
 
 
-_player: Player | None = None
+@contextlib.contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Let Ctrl-C wait for a moment, where that can be had."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+_player: Player | Exception | None = None
 
 
 def _begin(setting: Setting) -> None:
     """Make this process a player; an interruption is its parent's business."""
     global _player
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _player = Player(setting)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    try:
+        _player = Player(setting)
+    except (ValueError, TypeError, ImportError, RuntimeError, OSError, gymnasium.error.Error) as error:
+        _player = error  # told where it can be caught: by the first chunk
 
 
-def _play(jobs: Sequence[Job]) -> list[bytes]:
+def _end_with_parent() -> None:
+    """Leave no process behind where the parent was killed."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+def _play(jobs: Sequence[Job]) -> Played:
+    if isinstance(_player, Exception):
+        raise _player
     assert _player is not None
     return played(_player, jobs)
 
 
-def played(player: Player, jobs: Sequence[Job]) -> list[bytes]:
-    """A chunk, in the order of its jobs."""
+class Played(NamedTuple):
+    """A chunk that was played."""
+
+    lines: list[bytes]
+    """The traces, in the order of the jobs."""
+    seconds: float
+    fatal: bool
+    """Whether something failed for good."""
+
+
+def played(player: Player, jobs: Sequence[Job]) -> Played:
+    """Play a chunk."""
+    started = perf_counter()
     episodes = sorted(player.play(jobs), key=lambda episode: episode.number)
-    return [encode(player.trace(episode)) for episode in episodes]
+    lines = [encode(player.trace(episode)) for episode in episodes]
+    fatal = any(episode.error is not None and episode.error.fatal for episode in episodes)
+    return Played(lines, perf_counter() - started, fatal)
 
 
-def chunks(jobs: Sequence[Job], workers: int) -> list[Sequence[Job]]:
-    """The jobs in runs of their order: several for each worker, and none too small to be worth sending."""
-    size = max(1, min(CHUNK, math.ceil(len(jobs) / (workers * 4))))
-    return [jobs[start : start + size] for start in range(0, len(jobs), size)]
+class Chunks:
+    """Jobs in runs of their order, each of about a moment, so that little is under way; none after a fatal failure."""
+
+    def __init__(self, jobs: Iterable[Job]) -> None:
+        self._left, self._size = iter(jobs), 1
+
+    def next(self) -> list[Job]:
+        """The next jobs; none where there are no more."""
+        return [*islice(self._left, self._size)]
+
+    def took(self, played: Played) -> None:
+        """Learn from a chunk."""
+        if played.fatal:
+            self._left = iter(())
+        if played.seconds < MOMENT:
+            self._size = min(2 * self._size, CHUNK)
 
 
 def sendable(setting: Setting) -> None:

@@ -39,6 +39,8 @@ class Trace(msgspec.Struct, omit_defaults=True, gc=False):
     versions: dict[str, str]
     arguments: dict[str, Any]
     """What the environment was made with."""
+    options: dict[str, Any]
+    """What the policy was made with, where it was made by name; no key is told."""
     kind: str
     par: int
     opening: list[Fact]

@@ -133,9 +133,41 @@ def test_what_fails_beside_the_agent_is_told_and_the_rest_goes_on() -> None:
 def test_a_run_stops_where_a_failure_is_for_good(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Flaky, "fatal", True)
     episodes = [*rollouts(Flaky(), envs(4), jobs(64))]
-    assert episodes[-1].error is not None
-    assert [episode.error for episode in episodes[:-1]] == [None] * (len(episodes) - 1)
-    assert len(episodes) < 64
+    (first, *_) = [place for place, episode in enumerate(episodes) if episode.error]
+    # What was under way is brought to its end and counted; nothing is begun any more.
+    assert len(episodes) <= first + 4 < 64
+    assert sorted(episode.number for episode in episodes) == [*range(len(episodes))]
+
+
+@pytest.mark.parametrize("fatal", [False, True])
+def test_a_batch_that_fails_is_not_measured_and_the_rest_goes_on(fatal: bool) -> None:
+    class Failing(InStep):
+        asked: list[list[bool]] = []
+
+        def act_batch(self, observations: Any, facts: Any) -> list[Any]:
+            if len(self.asked) == 3:
+                self.asked.append([])
+                raise InfrastructureError("no memory", "cuda:0", "hold fewer at once", fatal)
+            return super().act_batch(observations, facts)
+
+    episodes = [*rollouts(Failing(), envs(4), jobs(12))]
+    assert sum(episode.error is not None for episode in episodes) == 4
+    assert len(episodes) == (4 if fatal else 12)
+    assert {episode.total for episode in episodes if not episode.error} <= {1}
+
+
+def test_what_waits_is_told_from_what_does_not() -> None:
+    class Called:
+        async def __call__(self, observation: Any, facts: Any) -> Any:
+            return {"type": "close"}
+
+    async def later(observation: Any, facts: Any) -> Any:
+        return {"type": "close"}
+
+    assert {e.outcome for e in rollouts(Called(), envs(1), jobs(3))} == {"closed"}
+    for wrong, what in ((lambda o, f: None, "None"), (lambda o, f: later(o, f), "coroutine")):
+        with pytest.raises(BadArgument, match=f"acts with .*{what}.*which is no action: return one, or make act async"):
+            [*rollouts(wrong, envs(1), jobs(1))]
 
 
 @pytest.mark.parametrize("count", [1, 3])
@@ -187,5 +219,5 @@ def test_what_is_no_policy_is_told() -> None:
     with pytest.raises(BadArgument, match=r"Agent is a class: give an instance of it, Agent\(...\)"):
         rollouts(Agent, envs(1), jobs(1))
     assert len([*rollouts(Agent(), envs(1), jobs(3))]) == 3
-    with pytest.raises(BadArgument, match=r"Agent keeps a conversation .* leave parallel at 1"):
+    with pytest.raises(BadArgument, match=r"Agent may keep a conversation.* leave parallel at 1"):
         [*rollouts(Agent(), envs(2), jobs(3), slow=True)]

@@ -9,11 +9,12 @@ import time
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from stateset_gym import policies
 from stateset_gym.envs.errors import BadArgument
-from stateset_gym.policies import evaluation, trace
+from stateset_gym.policies import evaluation, runs, trace, tracefile
 from stateset_gym.policies.replay import replay
 from stateset_gym.policies.trace import Trace, read, timeless
 
@@ -92,7 +93,7 @@ def test_what_cannot_be_run_is_told(tmp_path: Path, arguments: dict[str, Any], m
 def test_a_file_of_traces_is_not_lost(tmp_path: Path) -> None:
     evaluated(tmp_path, "expert")
     before = (tmp_path / "traces.jsonl").read_bytes()
-    with pytest.raises(BadArgument, match=r"holds traces already: give resume .* or overwrite"):
+    with pytest.raises(BadArgument, match=r"is there already: go on with it \(resume\), or begin it anew"):
         evaluated(tmp_path, "expert")
     with pytest.raises(BadArgument, match="line 1, is of another run: its policy is 'expert', here it is 'random'"):
         evaluated(tmp_path, "random", resume=True)
@@ -199,3 +200,159 @@ def test_what_a_policy_notes_is_in_its_report(tmp_path: Path) -> None:
     assert report.notes == Noting.notes
     assert "Note: the server takes no schema: asked for text" in str(report)
     assert lines(tmp_path / "traces.jsonl")[0].notes == [*Noting.notes]
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (
+            {"dificulty": "hard"},
+            "dificulty='hard' is no argument of StateSet/CustomerService-v0. Did you mean: 'difficulty'",
+        ),
+        ({"policy": "expert", "options": {"temperature": 1}}, r"'expert' cannot be made so .*unexpected keyword"),
+        ({"policy": "builtins:repr"}, "a factory gives an object with act"),
+        ({"env_id": "CartPole-v1"}, "'CartPole-v1' is no conversation"),
+        ({"policy": "hf:nowhere", "options": {"constraind": True}}, "cannot be made so .*constraind"),
+    ],
+)
+def test_what_is_misspelt_is_told_before_anything_is_played(tmp_path: Path, call: dict[str, Any], message: str) -> None:
+    with pytest.raises(BadArgument, match=message):
+        evaluated(tmp_path, **({"policy": "expert"} | call))
+    assert not (tmp_path / "traces.jsonl").exists()
+
+
+def test_two_runs_never_share_a_file(tmp_path: Path) -> None:
+    first = tracefile.TraceFile(tmp_path / "traces.jsonl")
+    second = tracefile.TraceFile(tmp_path / "traces.jsonl")
+    with first, pytest.raises(BadArgument, match="is there already"), second:
+        pass
+    evaluated(tmp_path, "expert", name="hard.jsonl", difficulty="hard")
+    with pytest.raises(BadArgument, match=r"line 1, is of another run: it holds .*/hard/"):
+        evaluated(tmp_path, "expert", name="hard.jsonl", resume=True)
+    more = evaluated(tmp_path, "expert", name="hard.jsonl", resume=True, difficulty="hard", scenes=14)
+    assert more.measured == len(lines(tmp_path / "hard.jsonl")) == 28
+    assert not [*tmp_path.glob("*.part")]
+
+
+def test_workers_end_with_their_parent(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "stateset_gym", "evaluate", "--policy", "random", "--scenes", "200000"]
+    command += ["--workers", "2", "--traces", "traces.jsonl"]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=tmp_path)
+    file = tmp_path / "traces.jsonl"
+    wait_until(lambda: file.exists() and file.stat().st_size > 100_000)
+    children = [int(pid) for pid in subprocess.check_output(["ps", "-o", "pid=", "--ppid", str(process.pid)]).split()]
+    assert len(children) >= 2
+    process.kill()
+    process.wait()
+    wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in children))
+
+
+def wait_until(so: Any) -> None:
+    deadline = time.monotonic() + 60
+    while not so():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_a_wrong_policy_is_told_by_workers_too(tmp_path: Path) -> None:
+    with pytest.raises(BadArgument, match="Did you mean: 'expert'"):
+        evaluated(tmp_path, "exprt", workers=2)
+
+
+def test_a_run_with_other_options_is_another_run(tmp_path: Path) -> None:
+    evaluated(tmp_path, "random", options={"seed": 1})
+    with pytest.raises(BadArgument, match=r"its options is \{'seed': 1\}, here it is \{'seed': 2\}"):
+        evaluated(tmp_path, "random", options={"seed": 2}, resume=True)
+    common = runs.Setting(DESK, "openai:m", options={"api_key": "k", "timeout": 3}).common()
+    assert common["options"] == {"timeout": 3}
+
+
+def test_two_scenes_of_ones_own_with_one_name_are_told(tmp_path: Path) -> None:
+    example = {"subject": "Charge", "body": "You charged me $9.90 twice!"}
+    answer = {"queue": "billing", "priority": "normal", "amount_cents": 990}
+    said = [
+        {"field": "issue", "value": "charged_twice", "words": "charged me $9.90 twice"},
+        {"field": "amount_cents", "value": 990, "words": "$9.90"},
+    ]
+    first = {"name": "mine", "answer": answer, "said": said, **example}
+    assert evaluated(tmp_path, "null", IDS[2], scenes=[first], trials=1).measured == 1
+    with pytest.raises(BadArgument, match="two different scenes of the name 'mine': rename one"):
+        evaluated(tmp_path, "null", IDS[2], scenes=[first, first | {"subject": "Twice"}], name="two.jsonl")
+
+
+def test_an_interrupted_flush_writes_nothing_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    evaluated(tmp_path, "expert", name="some.jsonl", scenes=3, trials=1)
+    traces = [*read(tmp_path / "some.jsonl")]
+    file = tracefile.TraceFile(tmp_path / "again.jsonl")
+    whole = tracefile.TraceFile._flush
+
+    def written_and_interrupted(self: tracefile.TraceFile) -> None:
+        """The bytes are on disk when the signal comes, and nobody has noted it."""
+        before = self._waiting[0], self._waiting[1][:]
+        whole(self)
+        self._waiting = before
+        monkeypatch.setattr(tracefile.TraceFile, "_flush", whole)
+        raise KeyboardInterrupt
+
+    def add_all() -> None:
+        with file:
+            for each in traces:
+                file.add(each)
+            monkeypatch.setattr(tracefile.TraceFile, "_flush", written_and_interrupted)
+            file.add(msgspec.structs.replace(traces[0], trial=1, seconds=9.0))
+
+    with pytest.raises(KeyboardInterrupt):
+        add_all()
+    found = [each.key for each in read(tmp_path / "again.jsonl")]
+    assert found == [*(each.key for each in traces), (traces[0].scene, 1)]
+
+
+def test_a_slow_episode_is_on_disk_at_once(tmp_path: Path) -> None:
+    evaluated(tmp_path, "expert", name="some.jsonl", scenes=1, trials=1)
+    (one,) = read(tmp_path / "some.jsonl")
+    with tracefile.TraceFile(tmp_path / "again.jsonl") as file:
+        for number in range(3):
+            file.add(msgspec.structs.replace(one, seconds=1.0, trial=number))
+            assert len([*read(tmp_path / "again.jsonl")]) == number + 1
+
+
+SLOW_AGENT = """
+import time
+class Slow:
+    def __init__(self, kind): pass
+    def act(self, observation, facts):
+        time.sleep(0.2)
+        return {"type": "close"}
+"""
+
+
+def test_an_interruption_waits_for_the_episode_at_hand_and_keeps_it(tmp_path: Path) -> None:
+    (tmp_path / "slow_agent.py").write_text(SLOW_AGENT)
+    command = [sys.executable, "-m", "stateset_gym", "evaluate", "--policy", "slow_agent:Slow", "--scenes", "400"]
+    command += ["--workers", "2", "--traces", "traces.jsonl"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path)
+    file = tmp_path / "traces.jsonl"
+    wait_until(lambda: file.exists() and file.stat().st_size > 0)
+    process.send_signal(signal.SIGINT)
+    output, errors = process.communicate(timeout=60)
+    assert (process.returncode, "Traceback" in errors) == (130, False), errors
+    written = lines(file)
+    assert 2 <= len({each.key for each in written}) == len(written) < 100
+    assert f"{len(written)} of 400" in output
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_failure_for_good_stops_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int) -> None:
+    (tmp_path / "dead_agent.py").write_text(
+        "from stateset_gym.rewards.errors import InfrastructureError\n"
+        "class Dead:\n"
+        "    def __init__(self, kind): pass\n"
+        "    def act(self, observation, facts):\n"
+        "        raise InfrastructureError('nobody answers', 'http://127.0.0.1:9', 'start the server', fatal=True)\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    report = evaluated(tmp_path, "dead_agent:Dead", workers=workers, scenes=50, trials=1)
+    assert (report.measured, len(report.not_measured)) == (0, 50)
+    assert 1 <= len(lines(tmp_path / "traces.jsonl")) <= 2 * workers
+    assert "nobody answers (http://127.0.0.1:9): start the server" in str(report)

@@ -96,7 +96,9 @@ def listed(
         for scene in _chosen(env, given, limited):
             name = scene if isinstance(scene, str) else env.parts.load(scene).name
             for trial in range(trials):
-                jobs.setdefault((name, trial), Job(scene, trial, len(jobs)))
+                known = jobs.setdefault((name, trial), Job(scene, trial, len(jobs)))
+                if known.scene != scene:
+                    raise BadArgument(f"scenes= holds two different scenes of the name {name!r}: rename one.")
     return jobs
 
 
@@ -120,7 +122,7 @@ def _played(
     """What is on file, then what is played now; each trace is written before it is given."""
     left = dict(jobs)
     if file:
-        for trace in file.kept(setting.common()):
+        for trace in file.kept(setting.common(), jobs):
             if left.pop(trace.key, None) is not None:
                 yield trace
     with file or nullcontext():
