@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -20,6 +21,10 @@ CLOSE = 1e-9
 """Rewards that differ by less are equal: sums of floats differ in the last digit from one Python to another."""
 REASONED = ("facts", "messages", "malformed")
 """What holds the reason why an action was malformed."""
+AROUND = {"messages": 60}
+"""What differs -> the characters that are shown on either side of where it does."""
+ELSE = 150
+"""The same for everything else."""
 
 
 class Difference(NamedTuple):
@@ -33,10 +38,43 @@ class Difference(NamedTuple):
     found: Any
     versions: dict[str, tuple[str, str]] = {}
     """What has another version than then: name -> (then, now)."""
+    before: int = 0
+    """Of messages: how many come before these in the conversation."""
 
     def __str__(self) -> str:
+        where, recorded, found = self._first()
+        at = f"turn {self.turn}" if self.turn else "at the opening"
+        sides = _beside(recorded, found, AROUND.get(self.what, ELSE))
         old = "".join(f"\n  {name} was {then}, and is {now}" for name, (then, now) in self.versions.items())
-        return f"turn {self.turn}: {self.what} differ\n  recorded: {self.recorded!r}\n  found:    {self.found!r}{old}"
+        return f"{at}: {self.what} differ{where}\n{sides}{old}"
+
+    def _first(self) -> tuple[str, str, str]:
+        """Which message is the first that differs, and both as text; of all else only these."""
+        if self.what != "messages":
+            return "", repr(self.recorded), repr(self.found)
+        longest = max(len(self.recorded), len(self.found))
+        ours, theirs = ([*side, *[None] * (longest - len(side))] for side in (self.recorded, self.found))
+        place = next(place for place in range(longest) if ours[place] != theirs[place])
+        one, other = ours[place], theirs[place]
+        where = f", first in number {self.before + place + 1} ({(one or other)['role']})"
+        whole = one is None or other is None or one["role"] != other["role"]
+        return where, _json(one if whole else one["content"]), _json(other if whole else other["content"])
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _beside(one: str, other: str, around: int) -> str:
+    """Two texts, one above the other, around the first character that differs; it is marked below."""
+    differing = (place for place, (a, b) in enumerate(zip(one, other, strict=False)) if a != b)
+    place = next(differing, min(len(one), len(other)))
+    start = max(place - around, 0)
+    head = "..." if start else ""
+    first, second = (
+        head + text[start : place + around] + ("..." if len(text) > place + around else "") for text in (one, other)
+    )
+    return f"  recorded: {first}\n  found:    {second}\n{' ' * (12 + len(head) + place - start)}^"
 
 
 class Scored(NamedTuple):
@@ -86,7 +124,7 @@ def _differences(trace: Trace, world: ConversationEnv) -> Iterator[Difference]:
     changed = _changed(trace)
     observation, info = world.reset(options={"scene": scene_of(trace)})
     found = {**info, "messages": observation["messages"]}
-    yield from _compared(0, _opening(trace), found, changed)
+    yield from _compared(0, _opening(trace), found, changed, 0)
     paid: list[dict[str, float]] = []
     for turn, step in enumerate(trace.steps, 1):
         if info["outcome"]:
@@ -103,7 +141,7 @@ def _differences(trace: Trace, world: ConversationEnv) -> Iterator[Difference]:
         recorded = _turn(trace, turn)
         if info["malformed"] and step.malformed and _lost(trace, turn, world):
             recorded = {what: value for what, value in recorded.items() if what not in REASONED}
-        yield from _compared(turn, recorded, found, changed)
+        yield from _compared(turn, recorded, found, changed, place(trace, turn) - 1)
         paid.append(info["reward_terms"])
     sums = {"terms": summed(paid), "total": sum(sum(terms.values()) for terms in paid)}
     yield from _compared(len(trace.steps), {"terms": trace.terms, "total": trace.total}, sums, changed)
@@ -143,11 +181,11 @@ def _turn(trace: Trace, turn: int) -> dict[str, Any]:
 
 
 def _compared(
-    turn: int, recorded: dict[str, Any], found: dict[str, Any], changed: dict[str, tuple[str, str]]
+    turn: int, recorded: dict[str, Any], found: dict[str, Any], changed: dict[str, tuple[str, str]], before: int = 0
 ) -> Iterator[Difference]:
     for what, value in recorded.items():
         if not _same(value, found[what]):
-            yield Difference(turn, what, value, found[what], changed)
+            yield Difference(turn, what, value, found[what], changed, before if what == "messages" else 0)
 
 
 def _same(one: Any, other: Any) -> bool:

@@ -66,7 +66,8 @@ class Setting:
         """The environment, bare: scenes are named, actions judged and turns counted by itself."""
         kind, given = registry.kind_of(self.env_id), {**self.arguments, **more}
         makers = [vars(each)["__init__"] for each in kind.__mro__ if "__init__" in vars(each)]
-        known = {name for maker in makers for name in signature(maker).parameters} - {"self", "args", "kwargs"}
+        taken = [each for maker in makers for each in signature(maker).parameters.values()]
+        known = {each.name for each in taken if each.kind is each.KEYWORD_ONLY}
         for name in given:
             if name not in known:
                 about = f"{name}={given[name]!r} is no argument of {self.env_id}"

@@ -39,8 +39,6 @@ class Trace(msgspec.Struct, omit_defaults=True, gc=False):
     versions: dict[str, str]
     arguments: dict[str, Any]
     """What the environment was made with."""
-    options: dict[str, Any]
-    """What the policy was made with, where it was made by name; no key is told."""
     kind: str
     par: int
     opening: list[Fact]
@@ -54,6 +52,8 @@ class Trace(msgspec.Struct, omit_defaults=True, gc=False):
     """How it ended; "" where it did not, because something beside the agent failed."""
     success: bool
     truncated: bool = False
+    options: dict[str, Any] = {}
+    """What the policy was made with, where it was made by name; no key is told."""
     own: dict[str, Any] | None = None
     """The scene itself, where it is a user's own."""
     usage: Usage = msgspec.field(default_factory=Usage)

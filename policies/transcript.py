@@ -94,6 +94,8 @@ class _View:
 def _verdict(trace: Trace) -> Text:
     if not trace.measured:
         return Text("not measured", style="bold yellow")
+    if not trace.outcome:
+        return Text("not over", style="bold yellow")
     how = f", {trace.outcome.replace('_', ' ')}"
     return Text("success", style="bold green").append(how) if trace.success else Text("failure" + how, style="bold red")
 
@@ -150,8 +152,10 @@ def _terms(terms: dict[str, float]) -> Text:
 
 def _end(trace: Trace) -> Text:
     """How it ended, and what it came to."""
-    line = Text(trace.outcome.replace("_", " ") or "broken off", style="bold")
-    line.append(f" after {len(trace.steps)} turns (par {trace.par})   return ", style="not bold")
+    size = len(trace.steps)
+    how = f"{trace.outcome.replace('_', ' ') or 'broken off'} after" if trace.outcome or trace.error else "so far"
+    line = Text(how, style="bold")
+    line.append(f" {size} turn{'s' * (size != 1)} (par {trace.par})   return ", style="not bold")
     line.append(f"{trace.total:+.2f}")
     if terms := _terms(trace.terms):
         line.append(" = ", style="not bold dim").append_text(terms)

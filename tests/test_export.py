@@ -152,7 +152,9 @@ def test_an_output_that_exists_stays(mixed: list[Trace], tmp_path: Path) -> None
     out = tmp_path / "deep" / "out.jsonl"
     export(mixed, "sft", out)
     before = out.read_bytes()
-    with pytest.raises(BadArgument, match=r"out\.jsonl exists: give overwrite=True to replace it, or another name"):
+    with pytest.raises(
+        BadArgument, match=r"out\.jsonl exists: give overwrite=True \(--overwrite\) to replace it, or another name"
+    ):
         export(mixed[:1], "sft", out)
 
     def breaks() -> Iterator[Trace]:

@@ -27,6 +27,7 @@ CASSETTES = ROOT / "examples" / "agent_repo" / "tests" / "cassettes" / "test_hos
 HEAD = f"""
 import pytest
 from stateset_gym import policies
+from stateset_gym.envs.errors import BadArgument
 from stateset_gym.rewards.errors import InfrastructureError
 
 DESK = "{DESK}"
@@ -124,6 +125,10 @@ def test_the_example_passes_and_its_coverage_is_whole(run: Runner, tmp_path: Pat
     assert done.count("skipped") == 1
     if COVERAGE:
         assert re.findall(r"^shop_agent/agent.py +\d+ +(\d+)", done.output, re.MULTILINE) == ["1"]  # make(), for names
+
+
+def test_the_example_can_be_read_where_it_was_copied_to() -> None:
+    assert not [file for file in (ROOT / "examples" / "agent_repo").rglob("*.md") if "../" in file.read_text()]
 
 
 def test_the_example_passes_in_processes_and_with_the_policy_of_the_command_line(run: Runner, tmp_path: Path) -> None:
@@ -238,6 +243,22 @@ CASES = """
     def test_wrong_argument(evaluate_policy):
         evaluate_policy("expert", DESK, kinds=["cancel"])
 
+    def test_misspelt_argument(evaluate_policy):
+        evaluate_policy("expert", DESK, scnes=3)
+
+    def test_misspelt_argument_of_a_talk(conversation):
+        conversation(DESK, dificulty="hard")
+
+    def test_misspelt_agent(conversation):
+        conversation(DESK).play("exprt")
+
+    class Own(policies.Policy):
+        def act(self, observation, facts):
+            raise BadArgument("their own")
+
+    def test_an_error_of_the_agent(evaluate_policy):
+        evaluate_policy(Own(), DESK, scenes=1)
+
     def test_no_cassette(evaluate_policy):
         evaluate_policy("openai:some-model", DESK, scenes=1, cassette=True)
 
@@ -253,7 +274,14 @@ CASES = """
 
 SAID = {
     "test_report": ["report.success.lower > 0.9", "random", "return_items", "CustomerService-v0/test/easy/"],
-    "test_talk": ["And who are you?", '{"type": "ask", "field": "email"}', "CustomerService-v0/test/easy/000006"],
+    "test_talk": [
+        "And who are you?",
+        "by the test",
+        "not over",
+        "so far 1 turn (par",
+        '{"type": "ask", "field": "email"}',
+        "CustomerService-v0/test/easy/000006",
+    ],
     "test_fixture": ["nonsense in a fixture", "[malformed]"],
     "test_many": ["... and 2 before these"],
     "test_message_alone": ["It is all wrong.", "[malformed]"],
@@ -266,6 +294,10 @@ SAID = {
     "test_after_the_end": ["is over (closed)"],
     "test_options_of_an_agent": ["play() was given {'temperature': 0}"],
     "test_wrong_argument": ["'cancel' is not known: choose one of"],
+    "test_misspelt_argument": ["scnes=3 is no argument"],
+    "test_misspelt_argument_of_a_talk": ["dificulty='hard' is no argument"],
+    "test_misspelt_agent": ["Policy 'exprt' does not exist"],
+    "test_an_error_of_the_agent": ["their own", 'raise BadArgument("their own")'],
     "test_no_cassette": ["cassettes/test_cases/test_no_cassette.jsonl", "--stateset-record"],
     "test_stale_cassette": ["1 of 1 episodes were not measured", "pytest --stateset-record records it anew."],
     "test_broken_trace": ["assert False", "They cannot be shown: "],
@@ -292,6 +324,16 @@ def test_the_other_cases_pass(cases: Run) -> None:
 def test_our_own_code_is_no_part_of_a_wrong_use(cases: Run) -> None:
     for name in ("test_no_policy", "test_no_environment", "test_no_place", "test_no_mark", "test_no_cassette"):
         assert "stateset_gym_pytest" not in cases.tests[name][1]
+    for name in SHORT:
+        text = cases.tests[name][1].split("\n----", 1)[0]
+        assert "evaluate.py" not in text
+        assert "runs.py" not in text
+        assert "registry.py" not in text
+        assert "gymnasium" not in text
+        assert len(text.splitlines()) < 20
+
+
+SHORT = ("test_wrong_argument", "test_misspelt_argument", "test_misspelt_argument_of_a_talk", "test_misspelt_agent")
 
 
 MARKS = {
@@ -302,6 +344,7 @@ MARKS = {
         "env=DESK, kind=['cancel_order']",
         "kind=['cancel_order'] is no argument. Did you mean: 'kinds'?",
     ),
+    "no_such_argument_at_all": ("env=DESK, zzz=1", "zzz=1 is no argument: choose one of env, scenes, "),
     "no_such_kind": ("env=DESK, kinds=['cancel']", "'cancel' is not known: choose one of"),
     "a_text_of_kinds": ("env=DESK, kinds='cancel_order'", "kinds='cancel_order' is a string"),
     "no_such_difficulty": ("env=DESK, difficulty=['easy', 'harder']", "'harder' is not known"),
@@ -336,6 +379,12 @@ def test_a_wrong_marker_is_told_at_collection(marked: Run, name: str) -> None:
     assert MARKS[name][1] in said
     assert f"test_{name}.py::test_it: @pytest.mark.stateset: " in said
     assert "Traceback" not in said
+
+
+def test_what_a_marker_takes_is_listed_once(marked: Run) -> None:
+    said = next(text for test, (_, text) in marked.tests.items() if test.endswith("no_such_argument_at_all"))
+    line = said.split("choose one of ", 1)[1].splitlines()[0]
+    assert line.count("scenes") == 1
 
 
 def test_a_marker_that_nothing_comes_of_is_told(marked: Run) -> None:

@@ -71,7 +71,7 @@ def test_whatever_was_played_is_replayed(actions: list[Any], number: int) -> Non
     assert recompute(trace).total == trace.total
 
 
-@pytest.mark.parametrize("action", [None, (1, 2), b"x", {1: 2}, {"type": "ask", "field": float("nan")}, 10**400])
+@pytest.mark.parametrize("action", [(1, 2), b"x", {1: 2}, {"type": "ask", "field": float("nan")}, 10**400])
 def test_what_json_does_not_hold_is_replayed_as_malformed(action: Any) -> None:
     (trace,) = traces(DESK, lambda observation, facts: action, max_turns=3)
     assert [step.malformed != "" for step in trace.steps] == [True] * 3
@@ -170,7 +170,47 @@ def test_the_first_difference_is_told(what: str) -> None:
     found = replay(changed(trace, what))
     assert found is not None
     assert (found.turn, found.what) == (2, what)
-    assert str(found).startswith(f"turn 2: {what} differ\n  recorded: ")
+    first = ", first in number 6 (user)" if what == "messages" else ""
+    assert str(found).startswith(f"turn 2: {what} differ{first}\n  recorded: ")
+
+
+def marked(found: Difference) -> tuple[str, str, str]:
+    """The recorded and the found, and what stands above the mark in both."""
+    _, recorded, now, mark, *_ = str(found).splitlines()
+    assert mark.strip() == "^"
+    place = len(mark) - 1
+    assert recorded[12:place] == now[12:place]
+    return recorded[12:], now[12:], recorded[place : place + 1] + now[place : place + 1]
+
+
+def test_of_messages_the_first_that_differs_is_shown_around_where_it_does() -> None:
+    (trace,) = traces(DESK, "expert")
+    system = trace.messages[0]["content"]
+    trace.messages[0]["content"] = f"{system[:700]}%{system[701:]}"
+    found = replay(trace)
+    assert found is not None
+    assert str(found).startswith("at the opening: messages differ, first in number 1 (system)\n")
+    recorded, now, both = marked(found)
+    assert both == "%" + system[700]
+    assert len(recorded) == len(now) == 2 * 60 + 2 * len("...")
+
+
+def test_a_message_that_is_missing_or_of_another_is_told() -> None:
+    one, other, third = ({"role": role, "content": "Good day."} for role in ("user", "assistant", "system"))
+    text = str(Difference(3, "messages", [other, one], [other], {}, 4))
+    assert "turn 3: messages differ, first in number 6 (user)\n" in text
+    assert "found:    null\n" in text
+    assert '"role": "system"' in str(Difference(0, "messages", [one], [third]))
+
+
+@given(st.text(max_size=900), st.text(max_size=900), st.sampled_from(["facts", "outcome", "messages"]))
+def test_a_difference_is_short_whatever_differs(recorded: str, found: str, what: str) -> None:
+    if recorded == found:
+        return
+    sides = [[{"role": "user", "content": text}] if what == "messages" else text for text in (recorded, found)]
+    text = str(Difference(1, what, *sides))
+    assert len(text.split("\n")) == 4 or not text.isprintable()
+    assert len(text) < 4 * 340
 
 
 def test_differences_of_opening_and_end_are_told() -> None:

@@ -11,7 +11,15 @@ from hypothesis import strategies as st
 
 from stateset_gym.envs.errors import BadArgument
 from stateset_gym.policies.evaluation import statistics
-from stateset_gym.policies.evaluation.statistics import bootstrap, design_effect, paired_p, pass_at, pass_hat, wilson
+from stateset_gym.policies.evaluation.statistics import (
+    bootstrap,
+    design_effect,
+    difference,
+    paired_p,
+    pass_at,
+    pass_hat,
+    wilson,
+)
 
 Pairs = list[tuple[int, int]]
 
@@ -199,6 +207,40 @@ def test_the_bootstrap_covers_the_truth() -> None:
         found = bootstrap(random.choice(values, 40, p=chances).tolist(), [1] * 40)
         hits += found.lower <= truth <= found.upper
     assert hits / 200 >= 0.9
+
+
+def test_scenes_that_all_say_the_same_prove_no_exact_difference() -> None:
+    mean, lower, upper, size = difference([1] * 40, [1] * 40)
+    assert (mean, upper, size) == (1, 1, 40)
+    assert 0.8 < lower < 0.93
+    mean, lower, upper, _ = difference([0] * 40, [1] * 40)
+    assert mean == 0
+    assert -0.12 < lower < -0.02 < 0.02 < upper < 0.12
+    assert difference([4] * 40, [4] * 40)[:3] == pytest.approx(difference([1] * 40, [1] * 40)[:3])
+    assert difference([2], [3]) == (2 / 3, -1, 1, 3)
+
+
+@given(st.lists(st.integers(-3, 3), min_size=1, max_size=30))
+def test_the_interval_of_a_difference_holds_it(wins: list[int]) -> None:
+    mean, lower, upper, _ = difference(wins, [3] * len(wins))
+    assert -1 <= lower <= mean <= upper <= 1
+    assert lower < upper
+
+
+@pytest.mark.parametrize(
+    ("scenes", "better", "worse"), [(40, 0.98, 0.0), (40, 0.02, 0.0), (20, 0.9, 0.05), (40, 0.3, 0.1), (60, 0.2, 0.2)]
+)
+def test_the_interval_of_a_difference_covers_the_truth(scenes: int, better: float, worse: float) -> None:
+    random = np.random.default_rng(13)
+    covered = bare = 0
+    for _ in range(200):
+        wins = random.choice([1, -1, 0], scenes, p=[better, worse, 1 - better - worse]).tolist()
+        found, without = difference(wins, [1] * scenes), bootstrap(wins, [1] * scenes)
+        covered += found.lower <= better - worse <= found.upper
+        bare += without.lower <= better - worse <= without.upper
+    assert covered / 200 >= 0.92
+    if {better, worse} & {0.98, 0.02}:
+        assert bare / 200 < 0.8  # the test can tell the two apart
 
 
 def _enumerated(differences: Sequence[int]) -> float:

@@ -85,8 +85,19 @@ def test_what_was_not_measured_says_so() -> None:
     )
     text = shown(broken)
     assert "change_address · <lambda> · not measured\n" in text
-    assert "broken off after 1 turns" in text
+    assert "broken off after 1 turn (par" in text
     assert text.endswith("not measured: the endpoint is dead\n")
+
+
+def test_a_conversation_that_goes_on_is_no_failure() -> None:
+    trace = played(ACTIONS)
+    text = shown(
+        msgspec.structs.replace(trace, steps=trace.steps[:2], messages=trace.messages[:6], outcome="", success=False)
+    )
+    assert "change_address · <lambda> · not over\n" in text
+    assert "so far 2 turns (par 10)   return" in text
+    assert "failure" not in text
+    assert "broken off" not in text
 
 
 @given(st.lists(st.text(max_size=60), max_size=3))

@@ -105,7 +105,7 @@ def compare(first: Results, second: Results) -> Comparison:
         left_out=len(first.planned_keys) - size,
         success=(sum(a.success for a, _ in pairs) / size, sum(b.success for _, b in pairs) / size),
         mean_return=(sum(a.total for a, _ in pairs) / size, sum(b.total for _, b in pairs) / size),
-        success_difference=statistics.bootstrap(wins, sizes),
+        success_difference=statistics.difference(wins, sizes),
         return_difference=statistics.bootstrap(gains, sizes, -2.0, 2.0),
         better=sum(win > 0 for win in wins),
         worse=sum(win < 0 for win in wins),

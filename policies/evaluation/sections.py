@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
@@ -14,7 +15,9 @@ from .results import Results
 REASONS = 3
 """How many reasons are told why episodes were not measured."""
 LONG = 300
-"""Characters of a reason that are shown."""
+"""Characters of the arguments that are shown."""
+HALF = 800
+"""Characters of a reason that are shown from its start, and from its end, where the remedy stands."""
 NONE = "-"
 """Stands for a figure of nothing."""
 
@@ -43,11 +46,28 @@ def warnings(report: Results) -> Iterator[str]:
     yield from (f"Note: {note}" for note in report.notes)
     if report.not_measured:
         yield f"{len(report.not_measured):,} of {report.planned:,} episodes were not measured, and are in no mean:"
-    reasons = list(report.failures.items())
-    for why, often in reasons[:REASONS]:
-        yield f"  {often:,} x {why[:LONG]}"
-    if len(reasons) > REASONS:
-        yield f"  and {len(reasons) - REASONS:,} other reasons"
+    found = reasons(report)
+    yield from (f"  {each}" for each in found[:REASONS])
+    if len(found) > REASONS:
+        yield f"  and {len(found) - REASONS:,} other reasons"
+
+
+def reasons(report: Results) -> list[str]:
+    """Why episodes were not measured, and how many each time, the most frequent first.
+
+    What differs only in the scene's name and in numbers is one reason, of which one example is told.
+    """
+    groups: dict[str, list[str]] = {}
+    for failed in report.not_measured:
+        groups.setdefault(re.sub(r"\d+(?:[.,]\d+)*", "#", failed.why.replace(failed.scene, "")), []).append(failed.why)
+    ordered = sorted(groups.values(), key=len, reverse=True)
+    return [f"{len(whys):,} x{', as in:' * (len({*whys}) > 1)} {_whole(whys[0])}" for whys in ordered]
+
+
+def _whole(why: str) -> str:
+    """A reason; of a huge one the start and the end."""
+    more = len(why) - 2 * HALF
+    return why if more <= 0 else f"{why[:HALF]}... (and {more:,} more characters) ...{why[-HALF:]}"
 
 
 def sections(report: Results) -> Iterator[Section]:
@@ -59,10 +79,10 @@ def sections(report: Results) -> Iterator[Section]:
         yield _terms(report)
         yield _outcomes(report)
         yield _conduct(report)
-    if len(report.by_difficulty) > 1:
-        yield _groups("difficulty", report.by_difficulty)
-    if len(report.by_kind) > 1:
-        yield _groups("kind", report.by_kind)
+        if len(report.by_difficulty) > 1:
+            yield _groups("difficulty", report.by_difficulty)
+        if len(report.by_kind) > 1:
+            yield _groups("kind", report.by_kind)
     if any(trace.total < 1 for trace in report.worst):
         yield _worst(report)
     if report.tokens_in is not None or report.tokens_out is not None:

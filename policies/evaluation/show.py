@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 from rich import box
 from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -27,8 +28,14 @@ GAP = 4
 def table(report: Results) -> RenderableType:
     """The report for a terminal; it fits 80 columns."""
     head = Text.assemble((printable(report.policy), "bold"), " on ", (printable(report.env), "bold"))
-    lines = [Text(printable(line), style="bold yellow") for line in warnings(report)]
+    lines = [_told(printable(line)) for line in warnings(report)]
     return Group(head, Text(printable(facts(report)), style="dim"), *lines, *_grids(sections(report)))
+
+
+def _told(line: str) -> RenderableType:
+    """A warning; what is indented stays so where it takes several lines."""
+    text = line.lstrip()
+    return Padding(Text(text, style="bold yellow"), (0, 0, 0, len(line) - len(text)))
 
 
 def comparison(found: Comparison) -> RenderableType:

@@ -130,6 +130,27 @@ def bootstrap(sums: Sequence[float], sizes: Sequence[int], least: float = -1.0, 
     return Interval(mean, max(min(float(low), mean), least), min(max(float(high), mean), most), episodes)
 
 
+def difference(wins: Sequence[int], sizes: Sequence[int]) -> Interval:
+    """How much more often one policy succeeds than another on the same scenes, with a bootstrap interval.
+
+    For the interval two scenes are added to those that were seen: one in which the one policy wins all trials, and one
+    in which the other does. So scenes that all say the same do not pass for proof of an exact difference. With one
+    trial a scene this is the adjustment of Bonett and Price (2012) for paired shares, which adds 1 to either discordant
+    count.
+
+    Args:
+        wins: for each scene the successes of the one less those of the other.
+        sizes: how many trials each scene has.
+    """
+    episodes = sum(sizes)
+    mean = sum(wins) / episodes
+    if len(sizes) == 1:
+        return Interval(mean, -1.0, 1.0, episodes)
+    whole = max(sizes)
+    _, lower, upper, _ = bootstrap([*wins, whole, -whole], [*sizes, whole, whole])
+    return Interval(mean, min(lower, mean), max(upper, mean), episodes)
+
+
 def _resampled(values: Floats, counts: Floats) -> Floats:
     """The means of the resamples; the same at every call.
 

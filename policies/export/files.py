@@ -20,7 +20,7 @@ def check(out: Path, overwrite: bool, mark: str | None) -> None:
     if not out.exists():
         return
     if not overwrite:
-        raise BadArgument(f"{out} exists: give overwrite=True to replace it, or another name.")
+        raise BadArgument(f"{out} exists: give overwrite=True (--overwrite) to replace it, or another name.")
     if out.is_dir() != (mark is not None):
         what, wanted = ("folder", "file") if out.is_dir() else ("file", "folder")
         raise BadArgument(f"{out} is a {what}, and the output is a {wanted}: give another name.")
@@ -31,6 +31,7 @@ def check(out: Path, overwrite: bool, mark: str | None) -> None:
 @contextlib.contextmanager
 def fresh(out: Path) -> Iterator[Path]:
     """A path beside `out` to write to; once that has gone well, what stands there takes the place of `out`."""
+    out = out.absolute()  # what stores the data joins a relative path to itself
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as folder:
         part, old = Path(folder, "new"), Path(folder, "old")

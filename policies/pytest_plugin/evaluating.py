@@ -8,6 +8,9 @@ from typing import Any
 import pytest
 
 from stateset_gym.policies.evaluation import Report, evaluate
+from stateset_gym.policies.evaluation.sections import reasons as reasons_of
+
+from .wrong import WRONG, shortened
 
 SHOWN = 3
 """How many reasons are told."""
@@ -20,7 +23,10 @@ def evaluated(policy: Any, env_id: str | None, options: Mapping[str, Any], **arg
         raise pytest.UsageError(
             "evaluate_policy needs an environment: evaluate_policy(policy, 'StateSet/CustomerService-v0')."
         )
-    return evaluate(policy, env_id, options=options, **arguments)
+    try:
+        return evaluate(policy, env_id, options=options, **arguments)
+    except WRONG as error:
+        raise shortened(error) from error.__cause__
 
 
 def measured(report: Report, allowed: int, replayed: bool) -> None:
@@ -29,7 +35,7 @@ def measured(report: Report, allowed: int, replayed: bool) -> None:
     missing = len(report.not_measured)
     if missing <= allowed:
         return
-    reasons = [f"  {count} x {why}" for why, count in report.failures.items()]
+    reasons = [f"  {each}" for each in reasons_of(report)]
     more = [f"  ... and {len(reasons) - SHOWN} more reasons"] if len(reasons) > SHOWN else []
     if replayed:
         more.append("Where a cassette no longer fits the test, pytest --stateset-record records it anew.")

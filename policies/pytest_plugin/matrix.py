@@ -6,17 +6,15 @@ import inspect
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-import gymnasium
 import pytest
 
 from stateset_gym.envs.conversation import ConversationEnv
-from stateset_gym.envs.errors import BadArgument, BadScene
+from stateset_gym.envs.errors import BadArgument
 from stateset_gym.policies import registry
 from stateset_gym.policies.evaluation.evaluate import CHOICE, listed
 from stateset_gym.policies.runs import Setting
 
-WRONG = (BadArgument, BadScene, gymnasium.error.Error, OSError)
-"""What comes of arguments that mean nothing."""
+from .wrong import WRONG
 
 
 class Place(NamedTuple):
@@ -33,7 +31,7 @@ def places(mark: pytest.Mark, test: str) -> list[Place]:
     """The scenes of a marker; what is wrong with it is told with the test."""
     try:
         return [*_places(**_given(mark))]
-    except WRONG as error:
+    except (*WRONG, OSError) as error:
         raise pytest.Collector.CollectError(f"{test}: @pytest.mark.stateset: {error}") from None
 
 
@@ -42,7 +40,7 @@ def _given(mark: pytest.Mark) -> dict[str, Any]:
     given = {name: _ordered(value) for name, value in mark.kwargs.items()}
     if mark.args or not isinstance(given.get("env"), str):
         raise BadArgument("name the environment, and give all by name: env='StateSet/CustomerService-v0', ...")
-    known = ["env", "scenes", *parameters(registry.kind_of(given["env"]))]
+    known = dict.fromkeys(["env", "scenes", *parameters(registry.kind_of(given["env"]))])
     for name in given:
         if name not in known:
             raise BadArgument(f"{name}={given[name]!r} is no argument{registry.hint(name, known)}")

@@ -7,6 +7,7 @@ import copy
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+import msgspec
 import pytest
 
 from stateset_gym.envs.conversation import ConversationEnv
@@ -21,6 +22,10 @@ from stateset_gym.policies.runs import Player, Setting
 from stateset_gym.policies.trace import Trace
 
 from .matrix import Place
+from .wrong import WRONG, shortened
+
+SPEAKER = "by the test"
+"""Who speaks, in the traces: the test, and whoever it lets go on."""
 
 
 class Answer(NamedTuple):
@@ -133,7 +138,7 @@ class Conversation:
         """The conversation as evaluations keep it."""
         player = Player(self._setting)
         try:
-            return player.trace(self._episode)
+            return msgspec.structs.replace(player.trace(self._episode), policy=SPEAKER)
         finally:
             player.close()
 
@@ -199,13 +204,18 @@ class Conversation:
 
     def _take_over(self, agent: Any, options: Mapping[str, Any]) -> list[Fact]:
         """An agent begins, or goes on where it was; back come the facts that it has not been given."""
+        __tracebackhide__ = True
         if agent is self._agent and options == self._options and self._heard == self.turns:
             return self._episode.facts[-1]
         if options and not isinstance(agent, str):
             raise pytest.UsageError(f"play() was given {options!r} for {agent!r}: make a policy with its options.")
         self._let_go()
         self._agent, self._options = agent, options
-        self._player = player = adapt(registry.make(agent, self.env, **options) if isinstance(agent, str) else agent)
+        try:
+            made = registry.make(agent, self.env, **options) if isinstance(agent, str) else agent
+        except WRONG as error:
+            raise shortened(error) from error.__cause__
+        self._player = player = adapt(made)
         player.reset(self._episode.seed)
         if not isinstance(player, Remembering):
             return self.facts
@@ -217,6 +227,7 @@ class Conversation:
 
     def _asked(self, player: Policy, facts: list[Fact]) -> Any:
         """What an agent does."""
+        __tracebackhide__ = True
         observation = self._episode.observation
         if player.manner == "async":
             return asyncio.run(player.act_async(observation, facts))
@@ -248,15 +259,18 @@ def opened(
             "marked: @pytest.mark.stateset(env='StateSet/CustomerService-v0')."
         )
     choice = {"split": "test"} | {name: arguments.pop(name) for name in CHOICE if name in arguments}
-    setting = Setting(env_id, test, arguments)
-    job, *_ = listed(setting, choice, 1 if scene is None else [scene], 1).values()
-    env = setting.env()
+    setting = Setting(env_id, _nobody, arguments)
+    try:
+        job, *_ = listed(setting, choice, 1 if scene is None else [scene], 1).values()
+        env = setting.env()
+    except WRONG as error:
+        raise shortened(error) from error.__cause__
     talk = Conversation(setting, env, begun(env, job), default)
     talk._forks = talks
     talks.append(talk)
     return talk
 
 
-def test(observation: Any, facts: Any) -> str:
-    """Stands for whoever speaks here, in the traces."""
+def _nobody(observation: Any, facts: Any) -> str:
+    """Stands for whoever speaks here."""
     return ""
