@@ -51,14 +51,14 @@ def schema(given: Any) -> Any:
 
 
 def without_nulls(text: str) -> str:
-    """The text of an action without the fields that are null; a text that is no JSON object is left as it is."""
+    """The text of an action without the fields that are null; what is no JSON object, or too deep, is left as it is."""
     if "null" not in text:
         return text
     try:
         found = json.loads(text)
+        return json.dumps(_pruned(found), ensure_ascii=False) if isinstance(found, dict) else text
     except (ValueError, RecursionError):
         return text
-    return json.dumps(_pruned(found), ensure_ascii=False) if isinstance(found, dict) else text
 
 
 def _pruned(value: Any) -> Any:

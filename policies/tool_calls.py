@@ -31,14 +31,15 @@ def _action(call: Call) -> dict[str, Any]:
 def messages(transcript: Sequence[Mapping[str, str]], names: Collection[str]) -> list[dict[str, Any]]:
     """The transcript with each action as a call, and what came of it as the call's result."""
     found: list[dict[str, Any]] = []
-    called = ""
+    called = name = ""
     for number, message in enumerate(transcript):
         if message["role"] == "assistant":
             call = _call(message["content"], names)
             called = f"call{number:05}" if call else ""  # nine letters and digits: some servers take no others
+            name = call.name if call else ""
             found.append(_calling(called, call) if call else dict(message))
         elif called:
-            found += _result(called, message["content"])
+            found += _result(called, name, message["content"])
             called = ""
         else:
             found.append(dict(message))
@@ -68,11 +69,17 @@ def _calling(number: str, call: Call) -> dict[str, Any]:
     }
 
 
-def _result(number: str, content: str) -> Iterator[dict[str, Any]]:
-    """What the desk says, in lines that begin with a bracket, as the result; the customer's words as theirs."""
+def _result(number: str, name: str, content: str) -> Iterator[dict[str, Any]]:
+    """What the desk says as the result, and the customer's words as theirs.
+
+    The desk's lines begin with a bracket, and the customer speaks after them, at most before the end is told. To what
+    the desk has shown, refused or not understood nobody says a word: all of it is the result, whatever its lines are.
+    """
     lines = content.split("\n")
-    desk = [line for line in lines if line.startswith("[")]
-    words = [line for line in lines if not line.startswith("[")]
+    end = [lines.pop()] if lines[-1].startswith("[end] ") else []
+    shown = any(line.startswith((f"[{name}] ", f"[{name} refused] ", "[malformed] ")) for line in lines)
+    own = len(lines) if shown else max((n for n, line in enumerate(lines, 1) if line.startswith("[")), default=0)
+    desk, words = lines[:own] + end, lines[own:]
     yield {"role": "tool", "tool_call_id": number, "content": "\n".join(desk) or SAID}
     if any(words):
         yield {"role": "user", "content": "\n".join(words)}

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from .hosted import Endpoint
-from .messages import Call, Reply, Request, encodable
+from .messages import Call, Reply, Request, encodable, written
 
 MAX_TOKENS = 4096
 """What an answer may have where nothing is said; this API wants a number."""
@@ -18,16 +18,16 @@ FINISH = {"end_turn": "stop", "stop_sequence": "stop", "max_tokens": "length", "
 
 class _Block(msgspec.Struct):
     type: str = ""
-    text: str | None = None
-    name: str | None = None
+    text: Any = None
+    name: Any = None
     input: Any = None
 
 
 class _Message(msgspec.Struct):
     content: list[_Block]
-    stop_reason: str | None = None
+    stop_reason: Any = None
     usage: Any = None
-    model: str | None = None
+    model: Any = None
 
 
 class AnthropicEndpoint(Endpoint):
@@ -53,7 +53,7 @@ class AnthropicEndpoint(Endpoint):
         try:
             client = anthropic.AsyncAnthropic(
                 api_key=options.api_key,
-                base_url=options.base_url,
+                base_url=self.base_url,
                 timeout=http.timeout,
                 max_retries=options.retries,
                 http_client=http,
@@ -81,7 +81,7 @@ class AnthropicEndpoint(Endpoint):
         else:
             reply = self.reply(wire.body_of(self, response.http_response))
             if asked.response_format is not None and reply.calls:
-                reply.text, reply.calls = reply.calls[0].arguments, []
+                return msgspec.structs.replace(reply, text=reply.calls[0].arguments, calls=())
             return reply
         raise wire.failure(anthropic, self, wrong)
 
@@ -109,8 +109,9 @@ class AnthropicEndpoint(Endpoint):
         from . import wire
 
         found = wire.read(self, body, _Message)
-        calls = [_call(block) for block in found.content if block.type == "tool_use"]
-        text = encodable("".join(block.text or "" for block in found.content if block.type == "text"))
+        calls = tuple(_call(block) for block in found.content if block.type == "tool_use")
+        text = "".join(written(block.text) for block in found.content if block.type == "text")
+        finish = written(found.stop_reason)
         usage = found.usage if isinstance(found.usage, dict) else {}
         tokens_in = [wire.count(usage.get(name)) for name in TOKENS_IN]
         return Reply(
@@ -118,9 +119,9 @@ class AnthropicEndpoint(Endpoint):
             calls=calls,
             tokens_in=None if tokens_in[0] is None else sum(filter(None, tokens_in)),
             tokens_out=wire.count(usage.get("output_tokens")),
-            finish=FINISH.get(found.stop_reason or "", found.stop_reason or ""),
-            refusal=(text or "The model declined.") if found.stop_reason == "refusal" else "",
-            model=encodable(found.model or ""),
+            finish=FINISH.get(finish, finish),
+            refusal=(text or "The model declined.") if finish == "refusal" else "",
+            model=written(found.model),
         )
 
 
@@ -156,7 +157,7 @@ def _tool(function: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _call(block: _Block) -> Call:
-    return Call(encodable(block.name or ""), encodable(json.dumps(block.input, ensure_ascii=False)))
+    return Call(written(block.name), encodable(json.dumps(block.input, ensure_ascii=False)))
 
 
 INSTALL = 'pip install "stateset-gym[anthropic]"'

@@ -33,12 +33,15 @@ class Cassette:
         self._notes: dict[str, str] = {}
         self._counts: Counter[tuple[str, str]] = Counter()
         self._file: IO[bytes] | None = None
+        self._owner = os.getpid()
         if record is False or (record == "missing" and path.exists()):
             self._load()
 
-    def play(self, asked: Request, tag: str) -> Reply | None:
-        """The recorded answer; `None` where one is to be asked for."""
+    def play(self, asked: Request, tag: str, once: bool = False) -> Reply | None:
+        """The recorded answer; `None` where one is to be asked for. With `once` equal requests have one answer."""
         with self._guard:
+            if once and (known := self._entries.get(Key(tag, digest_of(asked), 0))):
+                return known.reply
             if self.record is not True:
                 key = self._key(asked, tag)
                 if key in self._entries:
@@ -49,13 +52,17 @@ class Cassette:
             self._open()
             return None
 
-    def add(self, asked: Request, tag: str, reply: Reply) -> None:
-        """Keep an answer; of equal requests in one conversation, in the order of the answers."""
+    def add(self, asked: Request, tag: str, reply: Reply, once: bool = False) -> Reply:
+        """Keep an answer; of equal requests in one conversation in their order, or with `once` the first."""
         with self._guard:
-            entry = Entry(self._key(asked, tag), asked, reply)
-            self._counts[entry.key[:2]] += 1
+            entry = Entry(Key(tag, digest_of(asked), 0) if once else self._key(asked, tag), asked, reply)
+            if once and (known := self._entries.get(entry.key)):
+                return known.reply
+            self._open()
+            self._counts[entry.key[:2]] += not once
             self._entries[entry.key] = entry
             self._write(self._writer.entry(entry))
+            return reply
 
     def recall(self, name: str) -> str | None:
         """What was noted under a name, where answers are played."""
@@ -76,16 +83,24 @@ class Cassette:
                 del self._counts[key]
 
     def close(self) -> None:
-        """Put what was recorded in its place, sorted, so that two recordings differ only where answers do."""
+        """Put what was recorded in its place, sorted, so that two recordings differ only where answers do.
+
+        In a process that was forked off the recording one it does nothing: the recording is the other's to finish.
+        """
         with self._guard:
-            if self._file is None:
+            if self._file is None or self._inherited:
                 return
             self._file.close()
             self._file = None
             sorted_ = self._beside.with_suffix(".sorted")
             sorted_.write_bytes(b"".join(self._lines(Writer())))
             os.replace(sorted_, self.path)
-            self._beside.unlink()
+            self._beside.unlink(missing_ok=True)
+
+    @property
+    def _inherited(self) -> bool:
+        """Whether the open recording is that of the process that this one was forked off."""
+        return self._file is not None and self._owner != os.getpid()
 
     def _key(self, asked: Request, tag: str) -> Key:
         digest = digest_of(asked)
@@ -106,11 +121,15 @@ class Cassette:
 
     def _open(self) -> None:
         """Begin to record, with what there is; only one may record at a time."""
+        if self._inherited:
+            what = "it is being recorded by the process that this one was forked off"
+            remedy = "record in one process, or give each a cassette of its own, made after the fork."
+            raise InfrastructureError(what, str(self.path), remedy, fatal=True)
         if self._file is not None:
             return
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = self._beside.open("xb")
+            self._file, self._owner = self._beside.open("xb"), os.getpid()
         except FileExistsError:
             remedy = (
                 f"record in one place at a time; rename it to {self.path.name} to keep what it holds, or delete it."

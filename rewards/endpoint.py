@@ -32,10 +32,11 @@ def endpoint(
     """The endpoint for `openai:MODEL`, on any server that speaks OpenAI's protocol, or for `anthropic:MODEL`.
 
     `base_url` and `api_key` are by default what the variables OPENAI_BASE_URL and OPENAI_API_KEY hold (or
-    ANTHROPIC_...). What is `None` is left to the server. `timeout` is that of an attempt, in seconds, from its first
-    byte to its last; `retries` are the SDK's, which waits between them as the server asks. At most `concurrency`
-    requests are under way at once, and after `breaker` failures in a row nothing more is asked. `extra` goes into each
-    request as it is; with a value of `None` it takes a parameter out.
+    ANTHROPIC_...); an address is bare, without user or query. What is `None` is left to the server. `timeout` is that
+    of an attempt, in seconds, from its first byte to its last; `retries` are the SDK's, which waits between them as the
+    server asks. At most `concurrency` requests are under way at once, and after `breaker` failures in a row nothing
+    more is asked for half a minute; then one request finds out whether the server is well again. `extra` goes into each
+    request as it is; with a value of `None` it takes a parameter out. A pickled endpoint is without its `api_key`.
 
     With a `cassette`, answers are played from that file, and neither a key nor an SDK is needed; `record=True` writes
     the file anew, and `record="missing"` asks for what it does not hold, and adds it.

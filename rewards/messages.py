@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,11 +18,11 @@ class Call(msgspec.Struct, frozen=True):
     arguments: str
 
 
-class Reply(msgspec.Struct, omit_defaults=True):
+class Reply(msgspec.Struct, frozen=True, omit_defaults=True):
     """What a model answered, whatever it is: only a server can fail, a model's odd answer is an answer."""
 
     text: str = ""
-    calls: list[Call] = []
+    calls: tuple[Call, ...] = ()
     tokens_in: int | None = None
     tokens_out: int | None = None
     finish: str = ""
@@ -62,3 +63,10 @@ def encodable(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {encodable(key): encodable(item) for key, item in value.items()}
     return [encodable(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def written(value: Any) -> str:
+    """What stands where a text is due, as a text that can be written: nothing is the empty one."""
+    if value is None:
+        return ""
+    return str(encodable(value if isinstance(value, str) else json.dumps(value)))

@@ -2,44 +2,50 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 from urllib.parse import urlsplit
 
 import msgspec
 
 from .hosted import Endpoint
-from .messages import Call, Reply, Request, encodable
+from .messages import Call, Reply, Request, written
 
 
 class _Function(msgspec.Struct):
     name: str
-    arguments: str | dict[str, Any] = ""
+    arguments: Any = None
+
+
+class _Custom(msgspec.Struct):
+    name: str
+    input: Any = None
 
 
 class _ToolCall(msgspec.Struct):
-    function: _Function
+    function: _Function | None = None
+    custom: _Custom | None = None
 
 
 class _Part(msgspec.Struct):
-    text: str = ""
+    text: Any = None
+    refusal: Any = None
 
 
 class _Message(msgspec.Struct):
     content: str | list[_Part] | None = None
     tool_calls: list[_ToolCall] | None = None
-    refusal: str | None = None
+    refusal: Any = None
 
 
 class _Choice(msgspec.Struct):
     message: _Message
-    finish_reason: str | None = None
+    finish_reason: Any = None
 
 
 class _Completion(msgspec.Struct):
     choices: list[_Choice]
     usage: Any = None
-    model: str | None = None
+    model: Any = None
 
 
 class OpenAIEndpoint(Endpoint):
@@ -89,7 +95,7 @@ class OpenAIEndpoint(Endpoint):
             return self.reply(wire.body_of(self, response.http_response))
         status, told = wire.told(wrong)
         if status == 400 and FILTER in told:
-            return Reply(finish=FILTER, refusal=self.hidden(wire.clipped(told)))
+            return Reply(finish=FILTER, refusal=wire.clipped(self.hidden(told)))
         if status in (400, 422) and PARALLEL in told and PARALLEL not in self.left_out:
             self.left_out |= {PARALLEL}
             return await self.ask(asked)
@@ -118,26 +124,32 @@ class OpenAIEndpoint(Endpoint):
         choice = completion.choices[0]
         message, usage = choice.message, completion.usage if isinstance(completion.usage, dict) else {}
         content = message.content
-        text = content if isinstance(content, str) else "".join(part.text for part in content or ())
+        parts = content if isinstance(content, list) else [_Part(content)]
+        holding: list[_Message | _Part] = [message, *parts]
         return Reply(
-            text=encodable(text),
-            calls=[_call(call.function) for call in message.tool_calls or ()],
+            text="".join(written(part.text) for part in parts),
+            calls=tuple(self._call(call) for call in message.tool_calls or ()),
             tokens_in=wire.count(usage.get("prompt_tokens")),
             tokens_out=wire.count(usage.get("completion_tokens")),
-            finish=encodable(choice.finish_reason or ""),
-            refusal=encodable(message.refusal or ""),
-            model=encodable(completion.model or ""),
+            finish=written(choice.finish_reason),
+            refusal="".join(written(each.refusal) for each in holding),
+            model=written(completion.model),
         )
+
+    def _call(self, call: _ToolCall) -> Call:
+        """A call as it was made; the arguments are what the model wrote, whatever it is."""
+        from . import wire
+
+        if call.function is not None:
+            return Call(written(call.function.name), written(call.function.arguments))
+        if call.custom is not None:
+            return Call(written(call.custom.name), written(call.custom.input))
+        raise self.failure("the answer holds a tool call of no function", wire.CHECK)
 
 
 def is_theirs(address: str) -> bool:
     """Whether an address is one of OpenAI's own, or of their models on Azure."""
     return (urlsplit(address).hostname or "").endswith((".openai.com", ".openai.azure.com"))
-
-
-def _call(function: _Function) -> Call:
-    given = function.arguments
-    return Call(encodable(function.name), encodable(given if isinstance(given, str) else json.dumps(given)))
 
 
 INSTALL = 'pip install "stateset-gym[openai]"'

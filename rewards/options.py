@@ -40,9 +40,22 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     def __repr__(self) -> str:
         return "Options(...)"  # the key is one of them
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A copy, here or in another process, is made without the key: what is pickled may be written anywhere."""
+        return _made, (msgspec.structs.asdict(self) | {"api_key": None},)
+
+
+def _made(fields: dict[str, Any]) -> Options:
+    return Options(**fields)
+
 
 def check_address(address: str) -> None:
-    """Raise `ValueError` for what is no address."""
+    """Raise `ValueError` for what is no address, and for one that holds more: that may be secret, and is not shown."""
+    if any(sign in address for sign in "@?#"):
+        raise ValueError(
+            "base_url holds a user, a password or a query (an '@', '?' or '#'), which is not shown here: "
+            "write the bare address, like http://127.0.0.1:8000/v1, and give the key as api_key=..."
+        )
     try:
         parts = urlsplit(address)
         whole = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0

@@ -13,7 +13,7 @@ import httpx2
 import msgspec
 
 from .errors import InfrastructureError
-from .hosted import Endpoint, Unsupported
+from .hosted import Endpoint, NotFound, Unsupported, hiding
 
 T = TypeVar("T")
 LONG_KEY = 12
@@ -22,6 +22,7 @@ LARGEST = 4_000_000
 """The bytes of an answer; no model writes as many."""
 CONNECT = 10.0
 """The seconds in which a server must take a connection."""
+NOTHING = re.compile(r"(?!)")
 OVERSIZE = b"x-stateset-gym-oversize"
 
 REMEDIES = {
@@ -35,13 +36,17 @@ REMEDIES = {
 CHECK = "check that base_url is the address of such a server, and whether it is well."
 ASKING = "change what is asked for; extra={...} adds a parameter, or takes out one that is None there."
 LATER = "see whether the server is well, and go on with the run then."
-CUT_OFF = (401, 402, 404)
+CUT_OFF = (401, 402)
 """Statuses with which any other request would be answered as well."""
 FEATURE = re.compile(r"response_format|json_schema|json mode|structured|guided|output_config|\btools?\b|tool_choice")
 REJECTED = re.compile(
     r"not (yet )?(supported|available|permitted|allowed|implemented|enabled)|unsupported|unavailable|unknown|requires"
-    r"|unrecognized|unexpected|extra (inputs|fields)|(does|do)(n't| not) support|no support|invalid|not a valid"
+    r"|unrecognized|unexpected|extra (inputs|fields)|(does|do)(n't| not) support|no support|invalid(?!_request)"
 )
+TOO_MUCH = re.compile(
+    r"\btokens\b|max_\w*tokens|context[ _-](length|window|size)|rate limit|(prompt|input|messages?) (is|are) too long"
+)
+"""Words of a complaint about how much was asked, not about how."""
 
 
 class Client(httpx2.AsyncClient):
@@ -90,24 +95,35 @@ ENCODED = (b"content-encoding", b"content-length", b"transfer-encoding", OVERSIZ
 
 
 def body_of(endpoint: Endpoint, response: httpx2.Response) -> bytes:
-    """The bytes of an answer; a key is not to be found in them, even if a server sends it back."""
+    """The bytes of an answer."""
     if OVERSIZE.decode() in response.headers:
         raise endpoint.failure(f"the answer has more than {LARGEST:,} bytes", LATER)
-    body = response.content
-    for key in endpoint.keys:
-        if len(key) >= LONG_KEY:
-            body = body.replace(key.encode(), b"***")
-    return body
+    return response.content
 
 
 def read(endpoint: Endpoint, body: bytes, kind: type[T]) -> T:
-    """A body as a type; one that is none is the server's failure."""
+    """A body as a type, without the keys, even if a server sends one back; what is none is the server's failure."""
     try:
         # Not msgspec's decoder: it takes half a character, which a model may well write, for a broken body.
-        return msgspec.convert(json.loads(body), kind)
+        return msgspec.convert(_without_keys(endpoint, json.loads(body)), kind)
     except (ValueError, RecursionError) as error:
-        why, shown = clipped(str(error), 100), clipped(body[:200].decode("utf-8", "backslashreplace"), 100)
+        why = clipped(endpoint.hidden(str(error)), 100)
+        shown = clipped(endpoint.hidden(body[:2000].decode("utf-8", "backslashreplace")), 100)
     raise endpoint.failure(f"the answer is no reply of a model ({why}): {shown!r}", CHECK)
+
+
+def _without_keys(endpoint: Endpoint, value: Any) -> Any:
+    """A decoded body without the keys; those that are words are left, since an answer may hold them."""
+    pattern = hiding(key for key in endpoint.keys if len(key) >= LONG_KEY)
+    return _replaced(pattern or NOTHING, value)
+
+
+def _replaced(pattern: re.Pattern[str], value: Any) -> Any:
+    if isinstance(value, str):
+        return pattern.sub("***", value)
+    if isinstance(value, dict):
+        return {pattern.sub("***", name): _replaced(pattern, item) for name, item in value.items()}
+    return [_replaced(pattern, item) for item in value] if isinstance(value, list) else value
 
 
 def count(value: Any) -> int | None:
@@ -124,33 +140,39 @@ def failure(sdk: Any, endpoint: Endpoint, error: Exception) -> InfrastructureErr
         return endpoint.failure(f"no whole answer within {endpoint.options.timeout:g} s", remedy)
     if isinstance(error, sdk.APIConnectionError):
         cause = error.__cause__ or error
-        text = f"no connection ({type(cause).__name__}: {clipped(str(cause))})"
+        text = f"no connection ({type(cause).__name__}: {clipped(endpoint.hidden(str(cause)))})"
         return endpoint.failure(text, "see that the server runs, and check the address: base_url=...")
-    what = f"{type(error).__name__}: {clipped(str(error))}"
+    what = f"{type(error).__name__}: {clipped(endpoint.hidden(str(error)))}"
     return endpoint.failure(what, "check the key and the options.", fatal=not isinstance(error, sdk.APIError))
 
 
 def _status(endpoint: Endpoint, error: Any) -> InfrastructureError:
     """What a status means that is no success."""
     status, text = told(error)
-    what = f"status {status}" + (f": {clipped(text)}" if text else "")
+    what = f"status {status}" + (f": {clipped(endpoint.hidden(text))}" if text else "")
     lower = text.lower()
-    if status in (400, 422, 501) and FEATURE.search(lower) and REJECTED.search(lower):
+    rejected = FEATURE.search(lower) and REJECTED.search(lower) and not TOO_MUCH.search(lower)
+    if status in (400, 422, 501) and rejected:
         return Unsupported(endpoint.hidden(what), endpoint.where, "ask in another style, e.g. style='text'.")
     spent = "insufficient_quota" in lower or "credit balance" in lower
     remedy = REMEDIES.get(status, LATER if status >= 500 or status < 400 else ASKING)
     if spent:
         remedy = REMEDIES[402]
+    if status == 404:
+        return NotFound(endpoint.hidden(what), endpoint.where, remedy, fatal=True)
     return endpoint.failure(what, remedy.replace("VARIABLE", endpoint.variables[0]), status in CUT_OFF or spent)
 
 
 def told(error: Exception) -> tuple[int, str]:
-    """The status of an error and what the server says of it: message, code, parameter; nothing of a page of HTML."""
+    """The status of an error and what the server says of it: message, code, parameter; nothing of a page of HTML.
+
+    Its type is told only where nothing else is: `invalid_request_error` says nothing of what is invalid.
+    """
     body = getattr(error, "body", None)
     inner = body.get("error", body) if isinstance(body, dict) else body
     if isinstance(inner, dict):
-        parts = (inner.get(name) for name in ("message", "code", "param", "detail", "type"))
-        text = "; ".join(dict.fromkeys(str(part) for part in parts if part))
+        parts = (inner.get(name) for name in ("message", "code", "param", "detail"))
+        text = "; ".join(dict.fromkeys(str(part) for part in parts if part)) or str(inner.get("type") or "")
     else:
         text = inner if isinstance(inner, str) and not inner.lstrip().startswith("<") else ""
     return int(getattr(error, "status_code", 0)), text

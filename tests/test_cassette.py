@@ -3,7 +3,9 @@
 import asyncio
 import gc
 import json
+import os
 import random
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -232,6 +234,63 @@ def test_a_recording_that_nobody_closes_is_finished_too(tmp_path: Path) -> None:
     assert endpoint("openai:m", cassette=path).chat(messages("a")).text == "a 0"
 
 
+FORKED = """
+import os, sys
+from pathlib import Path
+from stateset_gym.rewards.cassette import Cassette
+from stateset_gym.rewards.errors import InfrastructureError
+from stateset_gym.rewards.messages import Reply, Request
+path, asked = Path(sys.argv[1]), [Request("m", [{"role": "user", "content": word}]) for word in "ab"]
+tape = Cassette(path, True)
+tape.play(asked[0], "")
+tape.add(asked[0], "", Reply("1"))
+child = os.fork()
+if not child:
+    for attempt in (lambda: tape.play(asked[1], ""), lambda: tape.add(asked[1], "", Reply("?"))):
+        try:
+            attempt()
+        except InfrastructureError as error:
+            assert error.fatal and "by the process that this one was forked off" in str(error), error
+        else:
+            os._exit(1)
+    tape.close()
+    os._exit(2 if path.exists() else 0)
+failed = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+tape.add(asked[1], "", Reply("2"))
+tape.close()
+played = Cassette(path)
+assert [played.play(each, "").text for each in asked] == ["1", "2"]
+sys.exit(failed)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this platform")
+def test_a_process_that_was_forked_off_leaves_the_recording_alone(tmp_path: Path) -> None:
+    assert subprocess.run([sys.executable, "-c", FORKED, tmp_path / "c.jsonl"], check=False, timeout=60).returncode == 0
+    assert [file.name for file in tmp_path.iterdir()] == ["c.jsonl"]
+
+
+def test_only_the_conversation_that_begins_anew_is_counted_anew(tmp_path: Path) -> None:
+    path, asked = tmp_path / "c.jsonl", Request("m", messages("a"))
+    tape = Cassette(path, True)
+    for tag, text in [("1", "a"), ("1", "b"), ("2", "c"), ("2", "d")]:
+        tape.play(asked, tag)
+        tape.add(asked, tag, Reply(text))
+    tape.close()
+    tape = Cassette(path)
+    assert [tape.play(asked, tag) for tag in "12"] == [Reply("a"), Reply("c")]
+    tape.rewind("1")
+    assert [tape.play(asked, tag) for tag in "12"] == [Reply("a"), Reply("d")]
+
+
+def test_a_cassette_cannot_be_changed_through_its_answers(tmp_path: Path) -> None:
+    recorded(tmp_path / "c.jsonl", ASKED)
+    reply = endpoint("openai:m", cassette=tmp_path / "c.jsonl").chat(messages("a"), tools=TOOLS, seed=1, tag="1")
+    with pytest.raises(AttributeError):
+        reply.text = "changed"  # type: ignore[misc]
+    assert isinstance(reply.calls, tuple)
+
+
 def test_notes_are_kept(tmp_path: Path) -> None:
     path = tmp_path / "c.jsonl"
     with Server(counting) as server:
@@ -251,7 +310,7 @@ talks = st.lists(words, min_size=1, max_size=5)
 replies = st.builds(
     Reply,
     text=words,
-    calls=st.lists(st.builds(Call, words, words), max_size=2),
+    calls=st.lists(st.builds(Call, words, words), max_size=2).map(tuple),
     tokens_in=st.none() | st.integers(0, 9),
     finish=words,
 )

@@ -14,15 +14,17 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import CancelledError
 from typing import Any
 
+import httpx2
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stateset_gym.rewards import hosted, wire
 from stateset_gym.rewards.endpoint import Call, Endpoint, InfrastructureError, Reply, Unsupported, endpoint
 from stateset_gym.rewards.messages import Request, encodable
 
@@ -142,6 +144,47 @@ def test_a_key_that_a_server_sends_back_is_in_no_reply() -> None:
     assert ask(say(f"your key is {KEY}")).text == "your key is ***"
 
 
+SLASHED = "sk-ab/cdef-0123456789"
+ESCAPED = [SLASHED, SLASHED.replace("/", "\\/"), SLASHED.replace("s", "\\u0073").replace("/", "\\u002F")]
+
+
+@pytest.mark.parametrize("sent", ESCAPED)
+def test_a_key_is_hidden_however_json_has_escaped_it(sent: str) -> None:
+    whole = json.dumps(completion("it is HERE", tool_calls=[call("ask", '{"field": "HERE"}')]))
+    reply = ask(body(whole.replace("HERE", sent).encode()), api_key=SLASHED)
+    assert (reply.text, reply.calls) == ("it is ***", (Call("ask", '{"field": "***"}'),))
+    twice = json.dumps(completion(None, tool_calls=[call("ask", f'{{"field": "{sent}"}}')]))
+    assert ask(body(twice.encode()), api_key=SLASHED).calls == (Call("ask", '{"field": "***"}'),)
+    for respond in (status(400, f'"{sent}"'.encode()), status(400, sent.encode()), body(f'["{sent}"'.encode())):
+        with pytest.raises(InfrastructureError) as caught:
+            ask(respond, api_key=SLASHED)
+        assert "cdef" not in everything(caught.value)
+
+
+@pytest.mark.parametrize("before", [80, 95, 190, 285, 299])
+def test_no_part_of_a_key_is_shown_where_a_text_is_cut(before: int) -> None:
+    for respond in (status(400, {"error": {"message": "x" * before + KEY}}), body(b"x" * before + KEY.encode())):
+        with pytest.raises(InfrastructureError) as caught:
+            ask(respond)
+        assert "sk-" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("provider", "variable"), [("openai", "OPENAI_API_KEY"), ("anthropic", "ANTHROPIC_AUTH_TOKEN")]
+)
+def test_a_key_is_hidden_after_it_has_left_the_environment(
+    provider: str, variable: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Server(status(400)) as server:
+        monkeypatch.setenv(variable, KEY)
+        model = make(server, provider, api_key=None)
+        monkeypatch.delenv(variable)
+        with pytest.raises(InfrastructureError, match=r"Bearer \*\*\*") as caught:
+            model.chat(HELLO)
+        assert KEY not in everything(caught.value)
+        model.close()
+
+
 def test_a_short_key_is_no_reason_to_change_an_answer() -> None:
     assert ask(say("none of these"), api_key="none").text == "none of these"
 
@@ -180,6 +223,99 @@ def test_after_some_failures_in_a_row_nothing_more_is_asked() -> None:
         assert remedies == {"see whether the server is well, and go on with the run then."}
         assert "3 requests in a row failed, the last so: status 500" in str(last)
         model.close()
+
+
+def test_after_a_pause_one_request_finds_out_whether_it_is_well_again() -> None:
+    gate, seen = threading.Event(), threading.Event()
+
+    def slow(asked: Any, handler: Any) -> None:
+        seen.set()
+        gate.wait(10)
+        handler.answer(completion("well"))
+
+    def fatal(model: Endpoint) -> bool:
+        with pytest.raises(InfrastructureError) as caught:
+            model.chat(HELLO)
+        return caught.value.fatal
+
+    with Server(in_turn(status(500), status(500), status(500), slow)) as server:
+        model = make(server, breaker=2)
+        assert [fatal(model) for _ in range(3)] == [False, True, True]
+        assert len(server.asked) == 2
+        model._failed_at -= hosted.PAUSE
+        assert fatal(model)  # still ill
+        assert fatal(model)
+        assert len(server.asked) == 3
+        model._failed_at -= hosted.PAUSE
+        answers: list[Reply] = []
+        probe = threading.Thread(target=lambda: answers.append(model.chat(HELLO)))
+        probe.start()
+        assert seen.wait(5)
+        assert fatal(model)  # one is enough to find out
+        assert len(server.asked) == 4
+        gate.set()
+        probe.join(5)
+        assert [reply.text for reply in answers] == ["well"]
+        assert model.chat(HELLO).text == "well"
+        model.close()
+
+
+def test_a_refused_key_is_not_tried_again_after_a_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hosted, "PAUSE", 0.0)
+    with Server(in_turn(status(401), say("yes"))) as server:
+        model = make(server)
+        for _ in range(2):
+            with pytest.raises(InfrastructureError, match="status 401"):
+                model.chat(HELLO)
+        assert len(server.asked) == 1
+        model.close()
+
+
+def test_a_model_that_has_answered_may_be_missing_once() -> None:
+    lost = status(404)
+    with Server(in_turn(say("a"), lost, say("b"), lost, lost, say("c"))) as server:
+        model = make(server)
+        found: list[Any] = []
+        for _ in range(6):
+            try:
+                found.append(model.chat(HELLO).text)
+            except InfrastructureError as error:
+                found.append(error.fatal)
+        assert found == ["a", False, "b", False, True, True]
+        assert len(server.asked) == 5
+        model.close()
+
+
+def test_a_server_that_complains_whatever_is_left_out_is_not_asked_for_ever() -> None:
+    complaint = status(400, {"error": {"message": "parallel_tool_calls is a bad idea"}})
+    with Server(in_turn(complaint, complaint, complaint, say("yes"))) as server:
+        model = make(server)
+        with pytest.raises(InfrastructureError, match="a bad idea"):
+            model.chat(HELLO, tools=[TOOL])
+        assert len(server.asked) == 2
+        model.close()
+
+
+def test_an_answer_that_is_too_large_lets_go_of_its_connection() -> None:
+    class Stream(httpx2.AsyncByteStream):
+        closed = False
+
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            for _ in range(10):
+                yield b"x" * 1_000_000
+
+        async def aclose(self) -> None:
+            self.closed = True
+
+    async def sent() -> bool:
+        async with wire.Client(5) as client:
+            client._transport = httpx2.MockTransport(lambda request: httpx2.Response(200, stream=stream))
+            response = await client.send(client.build_request("GET", "http://127.0.0.1:9"))
+            assert wire.OVERSIZE.decode() in response.headers
+            return stream.closed
+
+    stream = Stream()
+    assert asyncio.run(sent())
 
 
 def test_failures_that_come_together_count_once() -> None:
@@ -300,11 +436,16 @@ def test_closing_ends_what_is_under_way() -> None:
         assert len(wrong) == 1
 
 
-def test_it_can_be_sent_to_another_process() -> None:
+def test_it_can_be_sent_to_another_process_without_its_key(monkeypatch: pytest.MonkeyPatch) -> None:
     with Server(say("yes")) as server:
         model = make(server, temperature=0.5)
         model.chat(HELLO)
-        twin = pickle.loads(pickle.dumps(model))
+        sent = pickle.dumps(model)
+        assert KEY.encode() not in sent + pickle.dumps(model.options)
+        with pytest.raises(InfrastructureError, match=r"there is no key .*OPENAI_API_KEY"):
+            pickle.loads(sent)
+        monkeypatch.setenv("OPENAI_API_KEY", KEY)
+        twin = pickle.loads(sent)
         assert twin.chat(HELLO).text == "yes"
         assert server.asked[-1].body["temperature"] == 0.5
         for each in (model, twin):
@@ -338,9 +479,22 @@ def test_half_a_character_can_be_sent() -> None:
 
 def test_tool_calls_are_read() -> None:
     reply = ask(body(message(content=None, tool_calls=[call("ask", '{"field": '), call("close", {})])))
-    assert reply.calls == [Call("ask", '{"field": '), Call("close", "{}")]
+    assert reply.calls == (Call("ask", '{"field": '), Call("close", "{}"))
     reply = ask(body(message(tool_calls=[{"function": {"name": "ask", "arguments": {"a": 1}}}])))
-    assert reply.calls == [Call("ask", '{"a": 1}')]
+    assert reply.calls == (Call("ask", '{"a": 1}'),)
+
+
+@pytest.mark.parametrize(
+    ("made", "wanted"),
+    [
+        ({"function": {"name": "close", "arguments": None}}, Call("close", "")),
+        ({"function": {"name": "close", "arguments": 1}}, Call("close", "1")),
+        ({"function": {"name": "close", "arguments": [None]}}, Call("close", "[null]")),
+        ({"type": "custom", "custom": {"name": "close", "input": "as you like"}}, Call("close", "as you like")),
+    ],
+)
+def test_an_odd_call_is_an_answer(made: dict[str, Any], wanted: Call) -> None:
+    assert ask(body(message(tool_calls=[made]))).calls == (wanted,)
 
 
 def test_a_parameter_that_the_server_does_not_know_is_left_out() -> None:
@@ -369,10 +523,24 @@ def test_what_a_server_does_not_support_is_told_apart(told: str) -> None:
         ask(status(400, {"error": {"message": told}}))
 
 
-@pytest.mark.parametrize("told", ["Unsupported parameter: 'max_tokens' is not supported with this model.", "", "tools"])
-def test_what_is_wrong_otherwise_is_not_taken_for_that(told: str) -> None:
+OTHERWISE = [
+    "Unsupported parameter: 'max_tokens' is not supported with this model.",
+    "",
+    "tools",
+    "Your messages and tools use 130000 tokens",
+    "Rate of structured requests is too high",
+    "max_tokens is too large for tool use",
+    "Invalid request: your messages and tools use 130000 tokens",
+    "Invalid tools: they exceed the model's maximum context length",
+    "Invalid value: the prompt is too long for tools",
+]
+
+
+@pytest.mark.parametrize("field", ["type", "code"])
+@pytest.mark.parametrize("told", OTHERWISE)
+def test_what_is_wrong_otherwise_is_not_taken_for_that(told: str, field: str) -> None:
     with pytest.raises(InfrastructureError) as caught:
-        ask(status(400, {"error": {"message": told}}))
+        ask(status(400, {"error": {"message": told, field: "invalid_request_error"}}))
     assert not isinstance(caught.value, Unsupported)
 
 
@@ -445,10 +613,31 @@ def test_options_without_a_meaning_are_told(address: str, options: dict[str, Any
         endpoint(address, **{"api_key": KEY, **options})
 
 
-def test_what_is_secret_in_an_address_is_not_shown() -> None:
-    model = endpoint("openai:m", base_url="http://me:secret@127.0.0.1:9/v1?key=secret", api_key=KEY)
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://me:secret@127.0.0.1:9/v1",
+        "http://secret@127.0.0.1:9/v1",
+        "http://127.0.0.1:9/v1?key=secret",
+        "http://127.0.0.1:9/v1#secret",
+        "http://me:sec?ret@[secret/v1?secret@secret",
+        "ftp://me:secret@127.0.0.1",
+    ],
+)
+def test_what_is_secret_in_an_address_is_refused_and_not_shown(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_BASE_URL", address)
+    for options in ({"base_url": address}, {}):
+        with pytest.raises(ValueError, match=r"base_url holds a user, a password or a query .*api_key=") as caught:
+            endpoint("openai:m", api_key=KEY, **options)
+        assert "sec" not in str(caught.value)
+
+
+def test_the_address_is_that_of_the_beginning(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:9/v1")
+    model = endpoint("openai:m", api_key=KEY)
+    monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:10/v1")
     assert model.where == "openai:m at http://127.0.0.1:9/v1"
-    assert "secret" not in repr(model)
+    assert repr(model) == "<OpenAIEndpoint openai:m at http://127.0.0.1:9/v1>"
 
 
 def test_anthropic_is_asked_in_its_own_way() -> None:
@@ -464,7 +653,7 @@ def test_anthropic_is_asked_in_its_own_way() -> None:
     with Server(lambda asked, handler: handler.answer(styled(asked, {"type": "ask", "field": "name"}))) as server:
         model = make(server, "anthropic", temperature=0.5)
         reply = model.chat(transcript, tools=[TOOL], seed=3)
-        assert reply.calls == [Call("ask", '{"field": "name"}')]
+        assert reply.calls == (Call("ask", '{"field": "name"}'),)
         assert (reply.tokens_in, reply.tokens_out, reply.finish) == (11, 3, "tool_calls")
         assert model.chat(HELLO, response_format=FORMAT).text == '{"action": {"type": "ask", "field": "name"}}'
         assert model.chat(HELLO).text == '{"type": "ask", "field": "name"}'
@@ -505,6 +694,9 @@ def test_what_anthropic_answers_is_an_answer() -> None:
     assert (
         ask(body(claude({"type": "thinking", "thinking": "?"}, {"type": "text", "text": "a"})), "anthropic").text == "a"
     )
+    odd = {**claude({"type": "text", "text": None}, {"type": "text", "text": 1}), "stop_reason": 3, "model": 7}
+    reply = ask(body(odd), "anthropic")
+    assert (reply.text, reply.finish, reply.model) == ("1", "3", "7")
     assert ask(body({**claude(), "usage": None}), "anthropic") == Reply(finish="stop", model="c-1")
 
 
@@ -528,7 +720,7 @@ model.close()
 sys.stdout.flush()
 if not child:
     os._exit(0)
-sys.exit(os.waitpid(child, 0)[1])
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
 
 

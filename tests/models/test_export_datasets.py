@@ -102,6 +102,17 @@ def test_minari_loads_the_dataset(mixed: list[Trace], tmp_path: Path, monkeypatc
     assert "support/mixed-v0" in minari.list_local_datasets()
 
 
+def test_minari_is_written_to_a_relative_path(
+    mixed: list[Trace], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for overwrite in (False, True):
+        found = export(mixed[:1], "minari", "support/one-v0", overwrite=overwrite)
+        assert found.path == Path("support/one-v0")
+    assert minari.MinariDataset(tmp_path / "support" / "one-v0" / "data").total_episodes == 1
+    assert [path.name for path in tmp_path.rglob("*-v0")] == ["one-v0"]
+
+
 def test_minari_recovers_the_environment_and_its_episodes(mixed: list[Trace], tmp_path: Path) -> None:
     """What is in the dataset is what the environment hands out: observations, rewards and ends."""
     export(mixed, "minari", tmp_path / "mixed-v0")
@@ -153,7 +164,7 @@ def test_a_minari_dataset_is_named_with_a_version_and_is_of_one_environment(mixe
 def test_a_folder_that_exists_stays(mixed: list[Trace], tmp_path: Path, to: Any, name: str) -> None:
     out = tmp_path / name
     export(mixed, to, out)
-    with pytest.raises(BadArgument, match="exists: give overwrite=True to replace it"):
+    with pytest.raises(BadArgument, match=r"exists: give overwrite=True \(--overwrite\) to replace it"):
         export(mixed, to, out)
     (tmp_path / "notes").mkdir()
     (tmp_path / "notes" / "mine.txt").write_text("mine")

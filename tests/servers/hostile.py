@@ -160,6 +160,7 @@ FAILURES: dict[str, Respond] = {
     "content is a number": body(message(content=1)),
     "content is an object": body(message(content={"a": 1})),
     "tool calls are text": body(message(tool_calls="get_order")),
+    "a tool call of nothing": body(message(tool_calls=[{"type": "custom"}])),
     "a tool call without a name": body(message(tool_calls=[{"function": {"arguments": "{}"}}])),
     "not UTF-8": body(b'{"choices": "\xff\xfe\x80"}'),
     "ten megabytes": endless,
@@ -168,6 +169,7 @@ FAILURES: dict[str, Respond] = {
 }
 """What a server may do instead of answering."""
 
+CHOICE = completion("hello")["choices"][0]
 ODD = "a\u0000b\ud800c\u202e\ufeff\U0001f9ff"
 ANSWERS: dict[str, tuple[Respond, dict[str, Any]]] = {
     "plain": (body(completion("hello")), {"text": "hello", "finish": "stop", "tokens_in": 11, "tokens_out": 3}),
@@ -186,6 +188,15 @@ ANSWERS: dict[str, tuple[Respond, dict[str, Any]]] = {
     "usage of words": (body(changed(usage={"prompt_tokens": "many", "completion_tokens": -1})), {"tokens_in": None}),
     "usage is a list": (body(changed(usage=[1])), {"tokens_in": None}),
     "content in parts": (body(message(content=[{"type": "text", "text": "a"}, {"text": "b"}])), {"text": "ab"}),
+    "a part without a text": (body(message(content=[{"type": "text", "text": None}, {"text": "b"}])), {"text": "b"}),
+    "a refusal in parts": (
+        body(message(content=[{"type": "refusal", "refusal": "I will "}, {"type": "refusal", "refusal": "not."}])),
+        {"text": "", "refusal": "I will not."},
+    ),
+    "numbers for words": (
+        body(changed(model=7, choices=[{**CHOICE, "finish_reason": 3}])),
+        {"model": "7", "finish": "3"},
+    ),
     "called something else": (body(changed(), "text/plain"), {"text": "hello"}),
     "called nothing": (body(changed(), ""), {"text": "hello"}),
     "called what is not": (body(changed(), "\u00ff/;;charset=,"), {"text": "hello"}),
