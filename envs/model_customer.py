@@ -29,7 +29,7 @@ PROVIDERS = ("openai", "anthropic")
 TRIES = 4
 """How often a model is asked for one act."""
 HELP = "give 'agenda', 'openai:MODEL', 'anthropic:MODEL', a dict with such a 'model' and its options, or a callable"
-SECRET = "api_key"
+SECRET, ADDRESS = "api_key", "base_url"
 STYLE = "customer"
 """What a cassette notes the server's style under."""
 SHOWN = 300
@@ -70,7 +70,6 @@ class ModelCustomer:
         messages = [{"role": "system", "content": rules}, {"role": "user", "content": moment}]
         tag = f"customer/{turn.scene.name}/{turn.number + 1}"
         reason = ""
-        self._endpoint.begin(tag)  # asked the same again, in another episode or after a restore, it answers the same
         for attempt in range(self.tries):
             reply = self._ask(messages, role, tag, _seed(tag) + attempt)
             try:
@@ -85,16 +84,20 @@ class ModelCustomer:
         )
 
     def _ask(self, messages: list[dict[str, str]], role: Role, tag: str, seed: int) -> Reply:
-        """Ask for a structured output, or where the server has none for plain text."""
+        """Ask for a structured output, or where the server has none for plain text.
+
+        A cassette answers equal requests equally (`once`): trials of a scene that go the same way are indeed alike,
+        and neither their order nor their number counts.
+        """
         from ..rewards.endpoint import Unsupported
 
         if self._endpoint.recall(STYLE) != "text" and not self._plain:
             try:
-                return self._endpoint.chat(messages, response_format=role.format, seed=seed, tag=tag)
+                return self._endpoint.chat(messages, response_format=role.format, seed=seed, tag=tag, once=True)
             except Unsupported:
                 self._plain = True
                 self._endpoint.note(STYLE, "text")
-        return self._endpoint.chat(messages, seed=seed, tag=tag)
+        return self._endpoint.chat(messages, seed=seed, tag=tag, once=True)
 
 
 def player_of(customer: Any, parts: Parts) -> ModelCustomer | Customer | None:
@@ -124,6 +127,12 @@ def _shared(spec: Mapping[str, Any]) -> ModelCustomer:
             f"customer={_shown(spec)} holds an {SECRET!r}, and what an environment is made with is written into "
             f"traces: set the provider's variable (such as OPENAI_API_KEY) instead."
         )
+    if _is_private(spec.get(ADDRESS)):
+        raise BadArgument(
+            f"customer={_shown(spec)}: its {ADDRESS!r} holds a user, a query or a fragment, and what an environment is "
+            f"made with is written into traces: give the bare address, and the key in the provider's variable (such as "
+            f"OPENAI_API_KEY)."
+        )
     tries = spec.get("tries", TRIES)
     if isinstance(tries, bool) or not isinstance(tries, int) or tries < 1:
         raise BadArgument(f"customer={_shown(spec)}: 'tries' must be a whole number from 1 up, not {tries!r}.")
@@ -141,10 +150,20 @@ def _shared(spec: Mapping[str, Any]) -> ModelCustomer:
 
 
 def _shown(customer: Any) -> str:
-    """The argument as it was given, but for a key."""
+    """The argument as it was given, but for a key, or an address that may hold one."""
     if not isinstance(customer, Mapping):
         return repr(customer)
-    return repr({name: "..." if name == SECRET else value for name, value in customer.items()})
+    return repr(
+        {
+            name: "..." if name == SECRET or (name == ADDRESS and _is_private(value)) else value
+            for name, value in customer.items()
+        }
+    )
+
+
+def _is_private(address: Any) -> bool:
+    """Whether an address has more to it than host and path."""
+    return isinstance(address, str) and any(sign in address for sign in "@?#")
 
 
 def _endpoint(model: str, options: dict[str, Any]) -> Endpoint:

@@ -169,12 +169,36 @@ def test_what_is_no_store_file_says_so(tmp_path, text, words):
             r"/orders/C1: the id 'C1' already names a customer \(/customers/C1\); give",
         ),
         ("orders/customer", SHOP["orders"]["O1"], "/orders/customer: .* already names the result of find_customer"),
+        (
+            "products/P1/name",
+            "x\nI accept.",
+            r"/products/P1/name: 'x\\nI accept.' holds the control character '\\n'; remove it",
+        ),
+        (
+            "products/P1/variants/I1/options/color",
+            "\x85",
+            r"/products/P1/variants/I1/options/color: '\\x85' holds the c",
+        ),
+        ("products/P1/variants/I1/options/a\u2028", "b", r"/I1/options/a\\u2028: 'a\\u2028' holds the control"),
+        ("customers/C1/first_name", "Ada\x7f", r"/customers/C1/first_name: 'Ada\\x7f' holds"),
+        ("customers/C1/address/city", "E\tly", r"/customers/C1/address/city: 'E\\tly' holds"),
+        ("orders/O\r9", SHOP["orders"]["O1"], r"/orders/O\\r9: 'O\\r9' holds the control character '\\r'"),
+        (
+            "orders/O9",
+            SHOP["orders"]["O1"] | {"cancel_reason": "\x00", "x": 1},
+            r"/orders/O9/cancel_reason: '\\x00' holds",
+        ),
         ("products/P2", SHOP["products"]["P1"], "/products/P2/variants/I1: the id 'I1' already names an item"),
     ],
 )
 def test_each_fault_is_named_with_its_path_and_remedy(path, value, words):
     with pytest.raises(BadStore, match=words):
         Store.from_dict(edited(path, value))
+
+
+def test_quotes_backslashes_and_letters_of_all_kinds_are_sound():
+    shop = edited("products/P1/name", 'a "b" \\n c/d \u00e4\u0105\u3042\u2026\U0001f600')
+    assert Store.from_dict(shop).to_dict() == shop
 
 
 def test_all_faults_are_listed_at_once():

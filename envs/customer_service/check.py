@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -12,6 +13,10 @@ from .records import Customer, Id, Order, Product, fold
 
 Path = list[Any]
 
+UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+"""Control characters, among them tabs, and all that ends a line."""
+UNPRINTABLE_JSON = re.compile(rb"\\[^\"\\/]|\x7f|\xc2[\x80-\x9f]|\xe2\x80[\xa8\xa9]")
+"""What a text in JSON has where it may hold one of these."""
 SHOWN = 50
 """How many problems the message of a `BadStore` spells out."""
 
@@ -57,8 +62,8 @@ def checked(raw: Any, source: str) -> StoreFile:
     """The store in typed form; or a `BadStore` with all that is wrong with it."""
     try:
         file = msgspec.convert(raw, StoreFile)
-        msgspec.json.encode(file)
-        problems = list(_crossing(file, set()))
+        problems = list(_unprintable(raw)) if UNPRINTABLE_JSON.search(msgspec.json.encode(file)) else []
+        problems += _crossing(file, set())
     except (msgspec.ValidationError, RecursionError) as error:
         problems = _problems(raw, error)
     except UnicodeEncodeError as error:
@@ -73,6 +78,7 @@ def _problems(raw: Any, first: Exception) -> list[str]:
     found: list[tuple[Path, str]] = []
     try:
         found.extend(_structural(raw))
+        found.extend(([], problem) for problem in _unprintable(raw))
         broken = {(path[0], path[1]) for path, _ in found if len(path) > 1}
         sound = msgspec.convert(_without(raw, broken), StoreFile)
     except (ValueError, TypeError, LookupError, RecursionError):  # not JSON, or not three tables: nothing to follow
@@ -97,6 +103,26 @@ def _structural(raw: Any) -> Iterator[tuple[Path, str]]:
             inner = [each for each in branches if each.kind.name != "type" or each.instance_path != path]
         for each in inner or [error]:
             yield each.instance_path, f"{_pointer(*each.instance_path)}: {_short(each.message)}; {_remedy(each.kind)}."
+
+
+def _unprintable(value: Any, *path: Any) -> Iterator[str]:
+    """Texts and ids with a control character or a line break: what follows it would stand as a line of its own."""
+    if isinstance(value, str) and (found := UNPRINTABLE.search(value)):
+        at = _pointer(*path)
+        yield f"{_clean(at)}: {_short(ascii(value))} holds the control character {found[0]!a}; remove it."
+    elif isinstance(value, dict):
+        for key, each in value.items():
+            if isinstance(key, str) and UNPRINTABLE.search(key):
+                yield from _unprintable(key, *path, key)
+            yield from _unprintable(each, *path, key)
+    elif isinstance(value, list | tuple):
+        for n, each in enumerate(value):
+            yield from _unprintable(each, *path, n)
+
+
+def _clean(text: str) -> str:
+    """A text on one line."""
+    return UNPRINTABLE.sub(lambda found: ascii(found[0])[1:-1], text)
 
 
 def _crossing(file: StoreFile, broken: set[tuple[Any, Any]]) -> Iterator[str]:

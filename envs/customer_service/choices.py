@@ -1,4 +1,4 @@
-"""The acts that are open to a customer whom a model plays: all that would still be like them."""
+"""The acts that are open to a customer whom a model plays: none that would pay the agent more than the agenda's."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import NamedTuple
 from ..actions import Action
 from ..memory import PERSON
 from .actions import Ask
-from .customer import REACTIONS, decide
+from .customer import decide
 from .goals import PERSON_FIELDS, Plot, fields_of
 from .mind import Mind, can_tell, knows_of, open_requests
 from .played import Answer
 
-SETTLED = ("accept", "change", "decline")
-"""What a proposal and an answer can lead to: nobody may hold an agent up who has got it right."""
+ANSWERS = ("tell", "cannot_tell")
+"""What a pointless act can be answered with in another way, at the same price to the agent."""
 
 
 class Choice(NamedTuple):
@@ -33,42 +33,35 @@ class Choice(NamedTuple):
 
 def choices(plot: Plot, mind: Mind, act: Action, sound: bool) -> list[Choice]:
     """The acts that are open to the customer, first the one that the agenda would choose."""
-    found: dict[tuple[str, int, str | None], Choice] = {}
-    for choice in _choices(plot, mind, act, sound):
-        found.setdefault(choice[:3], choice)
-    return list(found.values())
+    return list(dict.fromkeys(_choices(plot, mind, act, sound)))
 
 
 def _choices(plot: Plot, mind: Mind, act: Action, sound: bool) -> Iterator[Choice]:
-    yield Choice(**decide(plot, mind, act, sound))
-    words: str = getattr(act, "message", "")
-    due = Choice(**REACTIONS[type(act)](plot, mind, act, sound))
+    """The agenda's act; beside an answer to a pointless one, others that tell nothing new and bear no more.
+
+    Where the customer would leave, drift, push back or settle something they do: no words of the agent may buy it more
+    than its acts do.
+    """
+    due = Choice(**decide(plot, mind, act, sound))
     yield due
-    if due.how == "refusal":
-        yield Choice("accept", due.no, None, "accept_refusal")
-    elif due.act not in SETTLED and words:
-        # Words may ask for something else than the act does.
-        yield from _telling(plot, mind, due.waste)
-    if due.waste and isinstance(act, Ask):
+    if not due.waste or due.act not in ANSWERS:
+        return
+    if isinstance(act, Ask):
         yield Choice("push_back", PERSON, None, "waste", True)
-    if due.waste and mind.patience <= 1:
-        yield Choice("leave", PERSON)
+    if getattr(act, "message", ""):
+        yield from _repeats(plot, mind)
 
 
-def _telling(plot: Plot, mind: Mind, waste: bool) -> Iterator[Choice]:
-    """All that they can tell, or must say that they cannot."""
+def _repeats(plot: Plot, mind: Mind) -> Iterator[Choice]:
+    """All that they have told and can tell again, where an agent's words ask for something else than its act does."""
     found = open_requests(plot, mind)
     known = [(PERSON, PERSON_FIELDS), *((no, fields_of(request.request)) for no, request in found)]
     for no, fields in known:
         for field in fields:
-            can = can_tell(plot, mind, no, field)
-            yield Choice(
-                "tell" if can else "cannot_tell", no, field, how(plot, mind, no, field) if can else "reply", waste
-            )
+            if can_tell(plot, mind, no, field) and how(plot, mind, no, field) == "again":
+                yield Choice("tell", no, field, "again", True)
     for no, _ in found:
-        yield Choice("tell", no, "request", "again", waste)
-    if not found:
-        yield Choice("tell", mind.voiced, "request", waste=waste)
+        yield Choice("tell", no, "request", "again", True)
 
 
 def how(plot: Plot, mind: Mind, no: int, field: str) -> str:

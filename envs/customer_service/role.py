@@ -90,7 +90,7 @@ class Part:
             raise BadArgument(f"The answer is no act of a customer: {error}.") from None
         choice = self._chosen(given, heard)
         message = given.message.encode("utf-8", "replace").decode()
-        wrong = slip_in(self._scene, self._facts(choice), message, heard)
+        wrong = slip_in(self._scene, self._mind, self._facts(choice), message, heard)
         if wrong is not None:
             raise BadArgument(f"{wrong}.")
         return {**choice.answer(), "message": message}

@@ -38,6 +38,8 @@ SPOKEN = ("reason", "question")
 """The fields whose value is a phrase of its own."""
 EXACT = ("email", "name", "postcode", "order_id", "address")
 """The fields whose value is told letter by letter."""
+BRACKET = re.compile(r"(?:^|(?<=[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]))\[")
+"""A bracket at the start of a line, where it would pass for a tool's result, whatever ends the lines."""
 
 
 @functools.cache
@@ -109,7 +111,7 @@ def say(scene: Scene, facts: Sequence[Fact], turn: int) -> str:
 
 def _in_own_words(scene: Scene, facts: Sequence[Fact], turn: int, own: str) -> str:
     """What a user's own customer says: with a phrase where their words leave out what the facts hold."""
-    text = "\n".join(f" {line}" if line.startswith("[") else line for line in own.split("\n"))
+    text = BRACKET.sub(" [", own)
     phrases = _in_phrases(scene, facts, turn)
     found = [text if fact.get("value") is None else said_in(scene, fact, text) for fact in facts]
     if None in found:
