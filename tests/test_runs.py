@@ -212,7 +212,6 @@ def test_what_a_policy_notes_is_in_its_report(tmp_path: Path) -> None:
         ({"policy": "expert", "options": {"temperature": 1}}, r"'expert' cannot be made so .*unexpected keyword"),
         ({"policy": "builtins:repr"}, "a factory gives an object with act"),
         ({"env_id": "CartPole-v1"}, "'CartPole-v1' is no conversation"),
-        ({"policy": "hf:nowhere", "options": {"constraind": True}}, "cannot be made so .*constraind"),
     ],
 )
 def test_what_is_misspelt_is_told_before_anything_is_played(tmp_path: Path, call: dict[str, Any], message: str) -> None:

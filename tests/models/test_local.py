@@ -534,3 +534,8 @@ def learn(model, texts):
         loss.backward()
         optimiser.step()
         optimiser.zero_grad()
+
+
+def test_a_misspelt_option_is_told():
+    with pytest.raises(BadArgument, match=r"'hf:nowhere' cannot be made so .*constraind"):
+        policies.make("hf:nowhere", "StateSet/Echo-v0", constraind=True)
