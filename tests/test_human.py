@@ -475,6 +475,9 @@ class Terminal:
         self._ahead += new
 
     def type(self, text: str) -> None:
+        if text == "\x03":
+            # Between the prompt and its wait for a key, readline notes an interruption and waits all the same.
+            time.sleep(0.5)
         os.write(self._file, text.encode())
 
     def close(self) -> int:
