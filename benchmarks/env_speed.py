@@ -349,14 +349,8 @@ def show(rows: list[Row], parts: dict[str, Any]) -> None:
     """The figures and the split as tables."""
     console = Console(width=max(Console().width, 120))
     table = Table(title=f"{ID}, CPU time of one process, medians", title_justify="left")
-    for name, side in (
-        ("measured", "left"),
-        ("figure", "right"),
-        ("", "left"),
-        ("target", "left"),
-        ("reached", "left"),
-    ):
-        table.add_column(name, justify=side)  # type: ignore[arg-type]
+    for name in ("measured", "figure", "", "target", "reached"):
+        table.add_column(name, justify="right" if name == "figure" else "left")
     for row in rows:
         figure = f"{row.figure:,.0f}" if row.figure >= 100 else f"{row.figure:.3g}"
         table.add_row(row.what, figure, row.unit, row.target, "" if row.met is None else "yes" if row.met else "no")

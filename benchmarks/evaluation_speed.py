@@ -10,6 +10,7 @@ import argparse
 import json
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from statistics import median
 from time import process_time
@@ -60,7 +61,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         for number in range(given.passes):
             before = seconds(balance)
-            took = seconds(lambda number=number: measure(number, given.scenes, Path(name)))  # type: ignore[misc]
+            took = seconds(partial(measure, number, given.scenes, Path(name)))
             after = seconds(balance)
             talks.append(given.scenes / took)
             steps.append(2 * BALANCED / (before + after))

@@ -25,6 +25,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 import stateset_gym
 from stateset_gym import policies
 from stateset_gym.policies.local import PLAIN, Loaded, Local
+from stateset_gym.policies.registry import kind_of
 from stateset_gym.policies.rollout import Episode, Job, rollout, rollouts
 
 ID = "StateSet/CustomerService-v0"
@@ -105,12 +106,12 @@ def measure(conversations: int, turns: int, passes: int, width: int, layers: int
     texts, actions = transcripts(60)
     words = tokenizer(texts, 2048)
     pair = Loaded(model(words, width, layers), words)
-    kind = type(gymnasium.make(ID).unwrapped)
+    kind = kind_of(ID)
     seconds: dict[bool, list[float]] = {True: [], False: []}
     said: dict[bool, list[list[Any]]] = {}
     for _ in range(passes):
         for cache in (True, False):
-            policy = Local(kind, pair, cache=cache, max_new_tokens=most, batch=conversations)  # type: ignore[arg-type]
+            policy = Local(kind, pair, cache=cache, max_new_tokens=most, batch=conversations)
             episodes, took = played(policy, conversations, turns)
             seconds[cache].append(took)
             said[cache] = [episode.actions for episode in episodes]
@@ -165,8 +166,8 @@ def main() -> None:
         print(json.dumps({"figures": figures, "met": met, "versions": versions}, indent=2))
         return
     table = Table(title=f"{ID}, a Llama with random weights, one thread, medians", title_justify="left")
-    for name, side in (("measured", "left"), ("figure", "right"), ("target", "left"), ("reached", "left")):
-        table.add_column(name, justify=side)  # type: ignore[arg-type]
+    for name in ("measured", "figure", "target", "reached"):
+        table.add_column(name, justify="right" if name == "figure" else "left")
     targets = {"times as fast": "2 or more", "furthest behind the likeliest logit": f"under {TIE}"}
     for name, figure in figures.items():
         shown = f"{figure:,}" if isinstance(figure, int) else f"{figure:,.3g}" if figure < 100 else f"{figure:,.0f}"

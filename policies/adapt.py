@@ -76,4 +76,5 @@ class Waited(Adapted):
 
     async def act_async(self, observation: Observation, facts: Sequence[Fact], slot: int = 0) -> Any:
         """What it does, in time."""
-        return await self.at(slot)._act(observation, facts)  # type: ignore[attr-defined]
+        self.at(slot)  # refuses a second slot to what may keep a conversation; a function's twins have its `act`
+        return await self._act(observation, facts)

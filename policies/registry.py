@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import difflib
-import importlib
 import importlib.metadata
 import inspect
-import os
-import sys
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
@@ -20,6 +17,7 @@ from ..envs.errors import BadArgument
 from ..envs.ticket_triage import expert as triage
 from . import cheap, flawed, scripted
 from .base import Kind, Policy
+from .named import named
 from .script import Scripted
 
 GROUP = "stateset_gym.policies"
@@ -52,7 +50,7 @@ def make(name: str, env_or_id: gymnasium.Env[Any, Any] | Kind | str, **options: 
             raise BadArgument(f"Policy {name!r} is not whole: write {head}:{what}.")
         return factory(kind, head, tail, **options)
     if tail:
-        return _built(name, _named(head, tail), kind, **options)
+        return _built(name, _named(name), kind, **options)
     raise BadArgument(f"Policy {name!r} does not exist for {kind.parts.name}{hint(name, (*known, *plugged))}")
 
 
@@ -71,22 +69,10 @@ def _built(name: str, factory: Factory, *arguments: Any, **options: Any) -> Poli
     return made
 
 
-def _named(module: str, name: str) -> Factory:
-    """What `module:name` stands for; modules of the folder where one works are found."""
-    if "" not in sys.path and os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())
-    try:
-        found: Any = importlib.import_module(module)
-        for part in name.split("."):
-            found = getattr(found, part)
-    except ModuleNotFoundError as error:
-        if error.name is None or not f"{module}.".startswith(f"{error.name}."):
-            raise
-        raise BadArgument(f"Policy '{module}:{name}': there is no module {error.name!r} on the path.") from None
-    except AttributeError:
-        raise BadArgument(f"Policy '{module}:{name}': {module} has no {name!r}.") from None
+def _named(name: str) -> Factory:
+    found = named(f"Policy {name!r}", name)
     if not callable(found):
-        raise BadArgument(f"Policy '{module}:{name}' is no factory but {found!r}: name what is called with (kind).")
+        raise BadArgument(f"Policy {name!r} is no factory but {found!r}: name what is called with (kind).")
     factory: Factory = found
     return factory
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import pkgutil
-import sys
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,6 +21,7 @@ from ..envs.errors import BadArgument, one_of
 from ..envs.memory import Memory
 from ..envs.parse import Malformed, Parser
 from .base import Kind, Remembering
+from .named import named
 
 
 class View(Protocol):
@@ -123,7 +122,7 @@ def _view(view: View | str | None, kind: Kind, path: Any) -> View:
             "view=..., an object with features(memory, observation), action(answer, memory) and masks(memory), "
             "or 'module:name' of one."
         )
-    found: Any = _named(view) if isinstance(view, str) else view
+    found: Any = named(f"view={view!r}", view) if isinstance(view, str) else view
     if isinstance(found, type) or (callable(found) and not hasattr(found, "features")):
         found = found(kind)
     missing = [name for name in ("features", "action", "masks") if not callable(getattr(found, name, None))]
@@ -131,25 +130,6 @@ def _view(view: View | str | None, kind: Kind, path: Any) -> View:
         raise BadArgument(f"view={view!r} is no view: it has no {', '.join(missing)}.")
     made: View = found
     return made
-
-
-def _named(name: str) -> Any:
-    """What `module:name` stands for; modules of the folder where one works are found."""
-    module, colon, attribute = name.partition(":")
-    if not (module and colon and attribute):
-        raise BadArgument(f"view={name!r} is not known: write 'module:name', or give the view itself.")
-    if "" not in sys.path and os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())
-    try:
-        return pkgutil.resolve_name(name)
-    except ModuleNotFoundError as error:
-        if error.name is None or not f"{module}.".startswith(f"{error.name}."):
-            raise
-        raise BadArgument(f"view={name!r}: there is no module {error.name!r} on the path.") from None
-    except AttributeError:
-        raise BadArgument(f"view={name!r}: {module} has no {attribute!r}.") from None
-    except ValueError:
-        raise BadArgument(f"view={name!r} is not known: write 'module:name', or give the view itself.") from None
 
 
 def _file(path: str | os.PathLike[str]) -> Path:

@@ -8,7 +8,7 @@ from typing import Any
 from ..actions import Action
 from ..memory import Fact, Memory
 from . import reading
-from .actions import ACTIONS, WRITES, FindCustomer, GetCustomer, GetOrder, HandOver, Inform, Propose, Refuse
+from .actions import ACTIONS, WRITES, FindCustomer, GetCustomer, GetOrder, HandOver, Inform, Propose, Refuse, Rule
 from .mentions import People, breaches_in
 
 PROSE = {
@@ -25,7 +25,7 @@ PROSE = {
 }
 """Conduct rule -> its sentence."""
 
-FORBIDDEN = {
+FORBIDDEN: dict[Rule, str] = {
     "not_your_order": "The order belongs to another customer.",
     "not_pending": "Orders can be cancelled or have items changed only while exactly 'pending'; address and payment "
     "also while 'pending (items changed)'.",

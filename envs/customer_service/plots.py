@@ -166,7 +166,7 @@ def _requested(spot: Spot, kind: str, rule: str, difficulty: str) -> Request | N
         values = REFUSALS[rule](spot, kind)
         if values is None:
             return None
-        errand = Goal(rule=rule), values  # type: ignore[arg-type]
+        errand = Goal(rule=rule), values  # type: ignore[arg-type]  # a kind of scene, so a plain string; REFUSALS knows it
         return requests.told(spot, kind, errand, rule != "not_your_order" and "product" in values, difficulty)
     served = requests.SERVED[kind](spot)
     if served is None:

@@ -192,12 +192,12 @@ def refuses_wrongly(look: Look) -> Rows:
     # A change may bring about what a rule forbids: what is returned is delivered no longer.
     changed = next((turn for turn, _ in look.turns(*WRITES)), len(look.actions))
     for rule in FORBIDDEN:
-        yield Breach(0, (Refuse(requests[0].request, rule),))  # type: ignore[arg-type]
+        yield Breach(0, (Refuse(requests[0].request, rule),))
         for request in requests:
             if rule not in [each.goal.rule for each in requests if each.request == request.request]:
                 for turn, _ in look.turns(Refuse, Inform, Propose, *WRITES):
                     if turn <= changed:
-                        yield Breach(turn, (Refuse(request.request, rule),))  # type: ignore[arg-type]
+                        yield Breach(turn, (Refuse(request.request, rule),))
 
 
 def hands_over_in_scope(look: Look) -> Rows:

@@ -220,7 +220,8 @@ class Human(Remembering):
 
     def _agreed(self) -> Action | None:
         if len(self.memory.agreed) == 1:
-            return next(iter(self.memory.agreed))  # type: ignore[no-any-return]
+            agreed: Action = next(iter(self.memory.agreed))
+            return agreed
         self.screen.wrong(
             "The customer has agreed to nothing that is yet to be done."
             if not self.memory.agreed

@@ -26,7 +26,7 @@ class Aim(NamedTuple):
     """The places that it looks at: so many of the first ones without a copy, or `None` where nothing came before."""
 
 
-class Store(Cache):  # type: ignore[misc, unused-ignore]
+class Store(Cache):
     """What every attention layer has kept, as [place, head, position, number]; a place is a conversation's."""
 
     def __init__(self) -> None:

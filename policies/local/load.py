@@ -114,12 +114,12 @@ def _dtype(name: str, device: torch.device) -> str | torch.dtype:
 def _quiet() -> Iterator[None]:
     """No progress bar in between."""
     shown = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call, unused-ignore]
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # transformers leaves both without types
     try:
         yield
     finally:
         if shown:
-            logging.enable_progress_bar()  # type: ignore[no-untyped-call, unused-ignore]
+            logging.enable_progress_bar()  # type: ignore[no-untyped-call]  # as above
 
 
 def _line(error: BaseException) -> str:
