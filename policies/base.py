@@ -107,6 +107,10 @@ class Remembering(Policy):
         self._last = action if isinstance(action, Action) else None
         return action
 
+    def did(self, action: Action | None) -> None:
+        """Remember that this was done in place of what was chosen; `None` is what is no action."""
+        self._last = action
+
     @abstractmethod
     def choose(self, observation: Observation) -> Any:
         """The next action, given `self.memory`."""

@@ -19,7 +19,7 @@ from .grammar import Grammar
 from .load import Loaded, context, load
 from .prompt import Prompt
 from .sampler import Row, Sampler
-from .talk import Talk, Tokens
+from .talk import Part, Talk, Tokens
 
 
 class Local(Policy):
@@ -91,6 +91,13 @@ class Local(Policy):
         if seed is not None:
             talk.row.chance.seed(self._seed ^ seed)
 
+    def fork(self, source: int, slot: int, turn: int, seed: int) -> None:
+        """A conversation begins in a slot as the one of another slot did, up to what that was shown at a turn."""
+        talk, other = self._talk(slot), self._talk(source)
+        self._asked.pop(slot, None)
+        self.sampler.follow(talk.row, other.row, talk.follow(other, turn))
+        talk.row.chance.seed(self._seed ^ seed)
+
     def act(self, observation: Observation, facts: Sequence[Fact]) -> Any:
         """What the model says to one transcript."""
         answer = self._answers({0: observation})[0]
@@ -127,6 +134,10 @@ class Local(Policy):
     def tokens(self, slot: int = 0) -> Tokens:
         """The conversation of a slot as ids."""
         return self._talk(slot).tokens()
+
+    def parts(self, slot: int = 0) -> Sequence[Part]:
+        """The same, in the runs of ids in which it was shown and said."""
+        return self._talk(slot).parts
 
     def forget(self) -> None:
         """Compute everything anew: the model has changed."""

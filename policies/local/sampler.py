@@ -93,6 +93,13 @@ class Sampler:
             with _still(self.model):
                 self._read([row])
 
+    def follow(self, row: Row, other: Row, ids: list[int]) -> None:
+        """Take over what has been read of a conversation that begins as another one does."""
+        shared = common(other.held, ids) if self._cache else 0
+        if shared:
+            self.store.copy(other.place, row.place, shared)
+        row.held = ids[:shared]
+
     def generate(self, rows: Sequence[Row], most: int) -> None:
         """Continue each conversation until it stops by itself, its object is whole, or `most` tokens are said."""
         for row in rows:

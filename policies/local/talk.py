@@ -28,6 +28,10 @@ class Part(NamedTuple):
 
     text: str
     tokens: Tokens
+    turn: int
+    """How many answers were given before it."""
+    said: bool = False
+    """Whether the agent said it."""
 
 
 class Talk:
@@ -40,6 +44,7 @@ class Talk:
     def forget(self) -> None:
         """Another conversation begins; what the row keeps may still be of use to it."""
         self.parts: list[Part] = []
+        self.turn = 0
         self.usage = Usage(0, 0, 0)
 
     def show(self, text: str, prompt: Prompt) -> None:
@@ -51,7 +56,7 @@ class Talk:
             parts.append(part)
             at += len(part.text)
         new = prompt.ids(text[at:])
-        self.parts = [*parts, Part(text[at:], Tokens(new, [False] * len(new), [0.0] * len(new)))]
+        self.parts = [*parts, Part(text[at:], Tokens(new, [False] * len(new), [0.0] * len(new)), self.turn)]
         self.row.ids = [number for part in self.parts for number in part.tokens.ids]
         self.usage.tokens_in = (self.usage.tokens_in or 0) + len(new)
 
@@ -61,10 +66,19 @@ class Talk:
         cut = len(row.said) - (row.said[-1] in prompt.stops)
         words = [prompt.words(ids) if ids else "" for ids in (row.said[:cut], row.said[cut:])]
         for text, part in zip(words, (slice(None, cut), slice(cut, None)), strict=True):
-            self.parts.append(Part(text, Tokens(row.said[part], row.sampled[part], row.logprobs[part])))
+            said = Tokens(row.said[part], row.sampled[part], row.logprobs[part])
+            self.parts.append(Part(text, said, self.turn, said=True))
+        self.turn += 1
         self.usage.calls += 1
         self.usage.tokens_out = (self.usage.tokens_out or 0) + len(row.said)
         return words[0]
+
+    def follow(self, other: Talk, turn: int) -> list[int]:
+        """Begin as another conversation did before what it was shown at a turn; these are its ids so far."""
+        self.forget()
+        self.parts = [part for part in other.parts if part.turn < turn]
+        self.turn = turn
+        return [number for part in self.parts for number in part.tokens.ids]
 
     def tokens(self) -> Tokens:
         """All of it."""

@@ -1,0 +1,125 @@
+"""What the expert does, as ids to learn from: only the agent's own tokens count.
+
+In a share of the conversations the expert stumbles on the way. Its mistakes are shown and not learnt; what it does
+next, told of them, is learnt: how to go on.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from random import Random
+from typing import Any, NamedTuple
+
+import msgspec
+
+from ..envs.conversation import Observation
+from ..envs.memory import Fact
+from ..envs.parse import Malformed, Parser
+from ..policies.base import Kind, Policy
+from ..policies.local.prompt import Prompt
+from ..policies.rollout import rollout
+from ..policies.runs import Setting
+from ..policies.scripted import Expert
+
+IGNORED = -100
+"""The label of a token that is not learnt, as torch's cross-entropy has it."""
+
+
+class Demonstration(NamedTuple):
+    """A conversation as ids, and which of them an agent is to say."""
+
+    ids: list[int]
+    counted: list[bool]
+
+    @property
+    def labels(self) -> list[int]:
+        """The ids as labels."""
+        return [number if counted else IGNORED for number, counted in zip(self.ids, self.counted, strict=True)]
+
+
+class Stumbling(Policy):
+    """The expert, who at some turns says something else than it meant to, and goes on from what comes of it."""
+
+    def __init__(self, kind: Kind, share: float) -> None:
+        """`share` is that of the turns."""
+        self._expert, self._share = Expert(kind), share
+        self._parser = Parser(kind.parts.actions)
+        self.reset()
+
+    def reset(self, seed: int | None = None) -> None:
+        """A conversation begins."""
+        self._expert.reset(seed)
+        self._chance = Random(seed)
+        self.stumbled: set[int] = set()
+        self._turn = -1
+
+    def act(self, observation: Observation, facts: Sequence[Fact]) -> Any:
+        """What the expert does, or a mistake in its place."""
+        action = self._expert.act(observation, facts)
+        self._turn += 1
+        # Never twice in a row: a mistake is followed by what there is to learn from it.
+        if self._turn - 1 in self.stumbled or self._chance.random() >= self._share:
+            return action
+        self.stumbled.add(self._turn)
+        said = mistaken(json.dumps(msgspec.to_builtins(action), separators=(",", ":")), self._chance)
+        done, _ = self._parser.read(said)
+        self._expert.did(None if isinstance(done, Malformed) else done)
+        return said
+
+
+def mistaken(action: str, chance: Random) -> str:
+    """An action with an id or a number in it drawn anew; one that has none, or one time in four, breaks off."""
+    digits = [*re.finditer(r"\d+", action)]
+    if not digits or chance.random() < 0.25:
+        return action[: chance.randrange(1, len(action))]
+    found = chance.choice(digits)
+    low = 10 ** (len(found[0]) - 1)
+    return f"{action[: found.start()]}{chance.randrange(low, 10 * low)}{action[found.end() :]}"
+
+
+def demonstrations(
+    env_id: str,
+    arguments: Mapping[str, Any],
+    prompt: Prompt,
+    scenes: Iterable[str],
+    stumbling: float = 0.0,
+    seed: int = 0,
+) -> Iterator[Demonstration]:
+    """The expert's conversations on scenes; in a share of them it stumbles.
+
+    A conversation in which a mistake cost the goal or broke a rule is held again without any.
+    """
+    env = Setting(env_id, "", {**arguments, "split": "train"}).env()
+    kind, clean = type(env), Expert(type(env))
+    chance = Random(f"{env_id}|{seed}")
+    for number, scene in enumerate(scenes):
+        agent = Stumbling(kind, STUMBLES)
+        if chance.random() < stumbling:
+            episode = rollout(agent, env, scene, trial=number)
+            if episode.success and not episode.violations:
+                yield demonstration(episode.messages, prompt, agent.stumbled)
+                continue
+        yield demonstration(rollout(clean, env, scene).messages, prompt)
+
+
+STUMBLES = 0.25
+"""The share of the turns at which a stumbling expert stumbles."""
+
+
+def demonstration(messages: Sequence[Mapping[str, str]], prompt: Prompt, skipped: Iterable[int] = ()) -> Demonstration:
+    """A transcript as a model is shown it turn by turn; the answers of the `skipped` turns are no example."""
+    unlearnt = {*skipped}
+    ids: list[int] = []
+    counted: list[bool] = []
+    text, turn = "", 0
+    for place, message in enumerate(messages):
+        if message["role"] != "assistant":
+            continue
+        before, after = prompt.text(messages[:place]), prompt.text(messages[: place + 1], asked=False)
+        shown, said = prompt.ids(before[len(text) :]), prompt.ids(after[len(before) :])
+        ids += [*shown, *said]
+        counted += [*[False] * len(shown), *[turn not in unlearnt] * len(said)]
+        text, turn = after, turn + 1
+    return Demonstration(ids, counted)

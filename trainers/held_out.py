@@ -1,0 +1,151 @@
+"""How often a model succeeds on scenes that it was not trained on, and which scenes those are."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from time import perf_counter
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..envs.errors import BadArgument
+from ..envs.scenes import ScenePool
+from ..policies.local import Loaded, Local
+from ..policies.progress import Tick, quiet
+from ..policies.rollout import Episode, Job, rollouts
+from ..policies.runs import Setting
+from .folder import Share
+
+
+class Success(NamedTuple):
+    """How a model did on scenes, one conversation each."""
+
+    share: Share
+    """Of the scenes, those that ended well."""
+    mean_return: float
+    malformed: int
+    """Answers that were no action."""
+    cut: int
+    """Conversations that outgrew the model's context: they count as failures."""
+    tokens_out: int
+    seconds: float
+
+
+class HeldOut:
+    """Scenes that are kept from training, and the environments to play them on, made once.
+
+    What a conversation leaves to chance is left to its scene's name: the same model does the same on the same scenes.
+    """
+
+    def __init__(
+        self,
+        env_id: str,
+        arguments: Mapping[str, Any],
+        scenes: Sequence[str],
+        *,
+        temperature: float = 1.0,
+        max_new_tokens: int = 256,
+        constrained: bool = False,
+        template: str | None = None,
+        batch: int = 64,
+        seed: int = 0,
+    ) -> None:
+        """`batch` conversations are held at once; at a temperature of 0 the likeliest token is always taken."""
+        if not scenes:
+            raise BadArgument(f"scenes={scenes!r} leaves nothing to measure on: name at least one scene.")
+        setting = Setting(env_id, "", arguments)
+        self.scenes = tuple(scenes)
+        self._options: dict[str, Any] = {
+            "temperature": temperature,
+            "max_new_tokens": max_new_tokens,
+            "constrained": constrained,
+            "template": template,
+            "batch": batch,
+            "seed": seed,
+        }
+        self._envs = [setting.env() for _ in range(min(batch, len(scenes)))]
+        self._slow = arguments.get("customer", "agenda") != "agenda"
+
+    def measure(self, loaded: Loaded, tick: Tick = quiet) -> Success:
+        """Let a model play every scene; it is left as it was."""
+        started = perf_counter()
+        # Made anew each time, which takes milliseconds: the order in which an older one has left its rows would decide
+        # how sums are rounded, and with that, once in a great while, a token.
+        local = Local(type(self._envs[0]), loaded, **self._options)
+        jobs = [Job(scene, 0, number) for number, scene in enumerate(self.scenes)]
+        episodes: list[Episode] = []
+        try:
+            for episode in rollouts(local, self._envs, jobs, self._slow):
+                _measured(episode, loaded)
+                episodes.append(episode)
+                tick("held out", len(episodes), len(jobs))
+        finally:
+            local.close()
+        episodes.sort(key=lambda episode: episode.number)
+        return Success(
+            Share.of(sum(episode.success for episode in episodes), len(episodes)),
+            sum(episode.total for episode in episodes) / len(episodes),
+            sum(episode.malformed for episode in episodes),
+            sum(episode.error is not None for episode in episodes),
+            sum(episode.usage.tokens_out or 0 for episode in episodes),
+            perf_counter() - started,
+        )
+
+    def close(self) -> None:
+        """Close the environments."""
+        for env in self._envs:
+            env.close()
+
+
+def _measured(episode: Episode, loaded: Loaded) -> None:
+    """Raise what failed beside the model; a conversation that outgrew its context is its own doing."""
+    error = episode.error
+    if error is not None and (error.fatal or error.where != type(loaded.model).__name__):
+        raise error
+
+
+def validation_scenes(env_id: str, arguments: Mapping[str, Any], count: int) -> tuple[str, ...]:
+    """The last so many scenes of the train split, to choose a model by: they are not to be trained on."""
+    pool = _pool(env_id, arguments, "train", whole=True)
+    return tuple(pool[number] for number in range(len(pool) - _within(count, pool), len(pool)))
+
+
+def test_scenes(env_id: str, arguments: Mapping[str, Any], count: int) -> tuple[str, ...]:
+    """The first so many scenes of the test split, to report a model's success on."""
+    pool = _pool(env_id, arguments, "test", whole=True)
+    return tuple(pool[number] for number in range(_within(count, pool)))
+
+
+def training_scenes(
+    env_id: str, arguments: Mapping[str, Any], seed: int, count: int, reserved: Collection[str] = ()
+) -> tuple[str, ...]:
+    """So many scenes of the train split, drawn with replacement and none of them `reserved`.
+
+    A longer draw of the same seed begins with the same ones.
+    """
+    pool, kept = _pool(env_id, arguments, "train", whole=False), frozenset(reserved)
+    if all(pool[number] in kept for number in range(len(pool))):  # as a rule, the first one is not
+        raise BadArgument(
+            f"All {len(pool)} scenes to train on are held out: give more of them in scenes=, or hold out fewer."
+        )
+    generator = np.random.default_rng(seed)
+    names: list[str] = []
+    while len(names) < count:
+        name = pool.draw(generator)
+        if name not in kept:
+            names.append(name)
+    return tuple(names)
+
+
+def _pool(env_id: str, arguments: Mapping[str, Any], split: str, whole: bool) -> ScenePool:
+    """The scenes of a split; a list of `scenes` to train on says nothing of those to measure on."""
+    given = {name: value for name, value in arguments.items() if not (whole and name == "scenes")}
+    env = Setting(env_id, "", given).env(split=split)
+    env.close()
+    return env.pool
+
+
+def _within(count: int, pool: ScenePool) -> int:
+    if not 1 <= count <= len(pool):
+        raise BadArgument(f"count={count!r}: give a number of scenes from 1 to {len(pool)}.")
+    return count

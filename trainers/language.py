@@ -1,0 +1,208 @@
+"""What all trainers of language models share: where they begin, how they are watched, what is kept."""
+
+from __future__ import annotations
+
+import json
+import os
+from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
+
+from msgspec import Meta
+
+from ..envs.errors import BadArgument
+from ..policies.local import Loaded, Local
+from ..policies.local.load import load
+from ..policies.progress import Tick
+from . import reference
+from .base import Config, Trainer
+from .folder import FILES, Share, Summary
+from .held_out import HeldOut, test_scenes, validation_scenes
+from .telling import Callback, Told, rank
+from .through_trl import Dealt
+from .watch import Evaluation, Watch, watch
+
+REFERENCE = "reference"
+"""The name of a model that is made anew."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LanguageConfig(Config):
+    """What every trainer of a language model is told."""
+
+    model: Annotated[str, Meta(description="A folder with a causal model and its tokenizer.")] = ""
+    batch: Annotated[int, Meta(ge=1, description="Conversations of an update, all processes together.")] = 64
+    micro: Annotated[int, Meta(ge=0, description="Conversations in memory at once in a process; 0: all.")] = 0
+    learning_rate: Annotated[float, Meta(gt=0, description="The highest learning rate.")] = 1e-3
+    schedule: Annotated[
+        Literal["cosine", "linear", "constant"], Meta(description="How the learning rate falls after the warm-up.")
+    ] = "cosine"
+    warmup: Annotated[float, Meta(ge=0, le=1, description="The share of the steps in which it rises.")] = 0.05
+    weight_decay: Annotated[float, Meta(ge=0, description="AdamW's weight decay.")] = 0.01
+    clip: Annotated[float, Meta(gt=0, description="The greatest norm of a gradient.")] = 1.0
+    dtype: Annotated[
+        Literal["float32", "bfloat16"], Meta(description="What is computed in; the weights are float32.")
+    ] = "float32"
+    lora: Annotated[int, Meta(ge=0, description="The rank of LoRA's matrices; 0: all weights are trained.")] = 0
+    temperature: Annotated[float, Meta(gt=0, description="The temperature of sampling.")] = 1.0
+    max_new_tokens: Annotated[int, Meta(ge=1, description="The most tokens of an answer.")] = 96
+    constrained: Annotated[
+        bool, Meta(description="Sample only actions of the space, in training and in measuring.")
+    ] = False
+    tested: Annotated[int, Meta(ge=0, description="Scenes of the test split to measure on before and after.")] = 1000
+    report_to: Annotated[
+        tuple[str, ...], Meta(description="Where metrics go beside the folder: tensorboard, wandb, trackio.")
+    ] = ()
+
+
+L = TypeVar("L", bound=LanguageConfig)
+
+
+class LanguageTrainer(Trainer[L]):
+    """A trainer of a causal language model; subclasses give what TRL trains with."""
+
+    config_class: ClassVar[type[Config]] = LanguageConfig
+    packages = ("torch", "transformers", "trl", "datasets")
+    files = {
+        **FILES,
+        "best/": "the model that did best on the held-out scenes, where evaluations were made on the way",
+        "checkpoints/": "what is needed to resume",
+    }
+
+    def __init__(self, env_id: str, config: L) -> None:
+        super().__init__(env_id, config)
+        self._loaded: Loaded | None = None
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """The environment's; a model that was made here is shown no system message, whose words it does not know."""
+        return {"prompt": "none" if self._made_here() else "full", **self.config.env}
+
+    def _made_here(self) -> bool:
+        file = Path(self.config.model) / "config.json"
+        return self.config.model == REFERENCE or (file.is_file() and reference.MARK in json.loads(file.read_bytes()))
+
+    @property
+    def reserved(self) -> tuple[str, ...]:
+        """The scenes of the train split that the best model is chosen by; they are not trained on."""
+        count = self.config.held_out if self.config.evaluate_every else 0
+        return validation_scenes(self.env_id, self.arguments, count) if count else ()
+
+    def start(self) -> Loaded:
+        """The model that is trained."""
+        return load(self.config.model, "auto", "float32")
+
+    @abstractmethod
+    def adapter(self, loaded: Loaded) -> Any:
+        """What TRL trains with, ready to train."""
+
+    @abstractmethod
+    def spent(self, steps: int) -> tuple[int, int]:
+        """How many conversations and tokens so many steps have seen."""
+
+    def train(
+        self, *, resume: bool = False, callbacks: Sequence[Callback] = (), progress: bool | Tick = False
+    ) -> Local:
+        """Train, and give the trained policy."""
+        last = self._last() if resume else None
+        with self.telling(callbacks=callbacks, progress=progress, after=last and last[0]) as told:
+            loaded = self.start()
+            if last is None:
+                self._tested(loaded, told, "before")
+            trainer = self.adapter(loaded)
+            watching = watch(trainer, told, self._evaluation(loaded))
+            trainer.train(resume_from_checkpoint=last and str(last[1]))
+            self._loaded = Loaded(trainer.accelerator.unwrap_model(trainer.model), loaded.tokenizer)
+            if watching.best and rank() == 0:
+                self._loaded = load(self.folder.best, "auto", "float32")
+            if told.stopped != "interrupted":
+                self._tested(self._loaded, told, "after")
+            told.finish(self._summary(told, watching))
+        return self._policy(self._loaded)
+
+    def save(self, folder: str | os.PathLike[str]) -> None:
+        """Write the model and its tokenizer as a folder of Hugging Face's: `hf:FOLDER` is a policy."""
+        if self._loaded is None:
+            raise BadArgument(f"{self.name} has not trained yet, and has nothing to save: call train() first.")
+        for part in self._loaded:
+            part.save_pretrained(folder)
+
+    def _last(self) -> tuple[int, Path]:
+        """The newest checkpoint."""
+        saved = self.folder.saved()
+        if not saved:
+            raise BadArgument(f"{self.folder.path} holds no checkpoint to resume from: remove it, and begin anew.")
+        return saved[-1]
+
+    def _evaluation(self, loaded: Loaded) -> Evaluation | None:
+        """What is measured on the way."""
+        if not self.reserved:
+            return None
+        held_out = self._held_out("train", self.reserved)
+        return Evaluation(held_out, loaded.tokenizer, self.config.evaluate_every, self.config.patience, at_start=True)
+
+    def _held_out(self, split: str, scenes: Sequence[str]) -> HeldOut:
+        config = self.config
+        return HeldOut(
+            self.env_id,
+            {**self.arguments, "split": split},
+            scenes,
+            temperature=config.temperature,
+            max_new_tokens=config.max_new_tokens,
+            constrained=config.constrained,
+            batch=256,
+        )
+
+    def _tested(self, loaded: Loaded, told: Told, prefix: str) -> None:
+        """Measure on scenes of the test split, and write it down."""
+        count = self.config.tested
+        if not count or rank():
+            return
+        held_out = self._held_out("test", test_scenes(self.env_id, self.arguments, count))
+        found = held_out.measure(loaded, told.doing)
+        told.note(
+            {
+                f"{prefix}_successes": found.share.successes,
+                f"{prefix}_scenes": count,
+                f"{prefix}_return": found.mean_return,
+            }
+        )
+
+    def _summary(self, told: Told, watching: Watch) -> Summary:
+        noted = {name: value for line in self.folder.metrics() for name, value in line.items()}
+        episodes, tokens = self.spent(told.step)
+        shares = {
+            when: Share.of(int(noted[f"{when}_successes"]), int(noted[f"{when}_scenes"]))
+            for when in ("before", "after")
+            if f"{when}_scenes" in noted
+        }
+        return Summary(
+            **shares,
+            return_before=noted.get("before_return"),
+            return_after=noted.get("after_return"),
+            episodes=episodes,
+            tokens=tokens,
+            minutes=told.minutes,
+            steps=told.step,
+            stopped=told.stopped,
+            best_step=watching.best and watching.best.step,
+        )
+
+    def _policy(self, loaded: Loaded) -> Local:
+        config = self.config
+        return Local(self.kind, loaded, max_new_tokens=config.max_new_tokens, constrained=config.constrained)
+
+    def dealt(self, whole: int = 1) -> Dealt:
+        """How the conversations of an update are dealt to processes and passes, `whole` of them never parted."""
+        processes = int(os.environ.get("WORLD_SIZE", "1"))
+        own, over = divmod(self.config.batch, processes)
+        micro = self.config.micro or own
+        if over or own % micro or own % whole:
+            raise BadArgument(
+                f"batch={self.config.batch} cannot be dealt to {processes} processes in passes of micro={micro}"
+                + (f" with groups of {whole} kept together" if whole > 1 else "")
+                + ": choose numbers that divide each other."
+            )
+        return Dealt(micro, own // micro)

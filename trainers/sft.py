@@ -1,0 +1,82 @@
+"""Supervised learning from the expert: what a model begins with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from random import Random
+from typing import Annotated, Any
+
+from msgspec import Meta
+
+from ..policies.local import Loaded
+from ..policies.local.prompt import Prompt
+from . import reference
+from .demonstrations import Demonstration, demonstrations
+from .held_out import training_scenes
+from .language import REFERENCE, LanguageConfig, LanguageTrainer
+
+SORTED = 16
+"""So many batches are drawn together and cut by length: little is padded, and chance still mixes them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SFTConfig(LanguageConfig):
+    """What supervised learning is told."""
+
+    model: Annotated[
+        str, Meta(description="A folder with a causal model and its tokenizer, or 'reference': a small new one.")
+    ] = REFERENCE
+    batch: Annotated[int, Meta(ge=1, description="Conversations of an update, all processes together.")] = 16
+    learning_rate: Annotated[float, Meta(gt=0, description="The highest learning rate.")] = 3e-3
+    steps: Annotated[int, Meta(ge=1, description="How many updates are made.")] = 600
+    mistakes: Annotated[
+        float, Meta(ge=0, le=1, description="The share of demonstrations in which the expert makes mistakes.")
+    ] = 0.25
+    width: Annotated[int, Meta(ge=8, description="How wide a reference model is.")] = 128
+    layers: Annotated[int, Meta(ge=1, description="How many layers a reference model has.")] = 3
+    heads: Annotated[int, Meta(ge=1, description="How many heads each of its layers has.")] = 4
+    vocabulary: Annotated[int, Meta(ge=512, description="The most tokens that a reference tokenizer knows.")] = 2048
+
+
+class SFT(LanguageTrainer[SFTConfig]):
+    """Learns to say what the expert says: its own tokens alone, recoveries from mistakes included."""
+
+    config_class = SFTConfig
+
+    def start(self) -> Loaded:
+        """The model of the folder, or a new one of the environment's language."""
+        config = self.config
+        if config.model != REFERENCE:
+            return super().start()
+        tokenizer = reference.tokenizer(self.env_id, config.vocabulary, **self.arguments)
+        model = reference.model(tokenizer, config.width, config.layers, config.heads, seed=config.seed)
+        return Loaded(model, tokenizer)
+
+    def adapter(self, loaded: Loaded) -> Any:
+        """TRL's SFT over the expert's conversations."""
+        from . import through_trl
+
+        config = self.config
+        scenes = training_scenes(self.env_id, self.arguments, config.seed, config.steps * config.batch, self.reserved)
+        drawn = [
+            *demonstrations(self.env_id, self.arguments, Prompt(loaded.tokenizer), scenes, config.mistakes, config.seed)
+        ]
+        rows = by_length(drawn, config.batch, config.seed)
+        self._lengths = [len(each.ids) for each in rows]
+        return through_trl.sft(config, self.folder.checkpoints, self.dealt(), loaded, rows)
+
+    def spent(self, steps: int) -> tuple[int, int]:
+        """So many demonstrations were shown, with their ids."""
+        shown = self._lengths[: steps * self.config.batch]
+        return len(shown), sum(shown)
+
+
+def by_length(drawn: list[Demonstration], batch: int, seed: int) -> list[Demonstration]:
+    """The same in batches of about one length, the batches in a random order."""
+    chance, found = Random(seed), list[Demonstration]()
+    for start in range(0, len(drawn), SORTED * batch):
+        some = sorted(drawn[start : start + SORTED * batch], key=lambda each: len(each.ids))
+        batches = [some[at : at + batch] for at in range(0, len(some), batch)]
+        chance.shuffle(batches)
+        found += [each for one in batches for each in one]
+    return found

@@ -1,0 +1,283 @@
+"""Our trainers as thin adapters over TRL's; no other room knows it."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import types
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import torch
+from datasets import Dataset
+from torch import Tensor
+from trl import GRPOConfig, GRPOTrainer, SFTConfig, SFTTrainer
+from trl.trainer.utils import FusedCausalLMOutput
+
+from ..policies.local import Loaded
+from .demonstrations import Demonstration
+from .episode import Episode
+
+if TYPE_CHECKING:
+    from .grpo import GRPOConfig as Settings
+    from .grpo import Rollouts
+    from .language import LanguageConfig
+
+WIDE = 8192
+"""The most tokens that are trained on in one pass, unless one conversation alone has more."""
+
+
+class Dealt(NamedTuple):
+    """How the conversations of a step are dealt out."""
+
+    micro: int
+    """So many in one pass of each process,"""
+    passes: int
+    """and so many passes."""
+
+
+def common(config: LanguageConfig, folder: Path, dealt: Dealt) -> dict[str, Any]:
+    """What TRL's trainers are all told."""
+    cpu = not torch.accelerator.is_available()
+    return {
+        "output_dir": str(folder),
+        "max_steps": config.steps,
+        "per_device_train_batch_size": dealt.micro,
+        "gradient_accumulation_steps": dealt.passes,
+        "learning_rate": config.learning_rate,
+        "lr_scheduler_type": SCHEDULES[config.schedule],
+        "warmup_steps": round(config.warmup * config.steps),
+        "weight_decay": config.weight_decay,
+        "max_grad_norm": config.clip,
+        "adam_beta2": 0.95,
+        "logging_steps": config.log_every,
+        "save_strategy": "steps" if config.checkpoint_every else "no",
+        "save_steps": config.checkpoint_every or config.steps,
+        "save_total_limit": 2,
+        "report_to": list(config.report_to) or "none",
+        "seed": config.seed,
+        "use_cpu": cpu,
+        "bf16": config.dtype == "bfloat16",
+        "gradient_checkpointing": False,
+        "dataloader_pin_memory": not cpu,
+        "disable_tqdm": True,
+        "ddp_backend": "gloo" if cpu and "WORLD_SIZE" in os.environ else None,
+        "ddp_broadcast_buffers": False,  # processes make different numbers of passes
+    }
+
+
+SCHEDULES = {"cosine": "cosine", "linear": "linear", "constant": "constant_with_warmup"}
+
+
+def sft(
+    config: LanguageConfig,
+    folder: Path,
+    dealt: Dealt,
+    loaded: Loaded,
+    demonstrations: Sequence[Demonstration],
+) -> SFTTrainer:
+    """Supervised learning from demonstrations, in the order in which they are given."""
+    rows = {"input_ids": [each.ids for each in demonstrations], "labels": [each.labels for each in demonstrations]}
+    arguments = SFTConfig(
+        **common(config, folder, dealt),
+        dataset_kwargs={"skip_prepare_dataset": True},
+        train_sampling_strategy="sequential",
+        max_length=None,
+    )
+    trainer = SFTTrainer(
+        loaded.model,
+        arguments,
+        train_dataset=Dataset.from_dict(rows),
+        processing_class=loaded.tokenizer,
+    )
+    lighten(trainer.accelerator.unwrap_model(trainer.model))
+    return trainer
+
+
+def grpo(
+    config: Settings,
+    objective: Mapping[str, Any],
+    folder: Path,
+    dealt: Dealt,
+    loaded: Loaded,
+    scenes: Sequence[str],
+    rollouts: Rollouts,
+) -> Conversations:
+    """Group-relative policy optimisation over whole conversations."""
+    arguments = GRPOConfig(
+        **common(config, folder, dealt),
+        **objective,
+        num_generations=config.group,
+        steps_per_generation=dealt.passes,
+        num_iterations=config.iterations,
+        max_completion_length=config.max_new_tokens,
+        temperature=config.temperature,
+        beta=config.beta,
+        epsilon=config.clip_low,
+        epsilon_high=config.clip_high,
+        shuffle_dataset=False,
+        use_vllm=config.vllm != "off",
+        **({} if config.vllm == "off" else {"vllm_mode": config.vllm}),
+    )
+    with silenced():
+        trainer = Conversations(
+            loaded.model,
+            told,
+            arguments,
+            train_dataset=Dataset.from_dict({"prompt": list(scenes)}),
+            processing_class=loaded.tokenizer,
+            rollout_func=rollouts,
+        )
+    lighten(trainer.accelerator.unwrap_model(trainer.model), config.temperature)
+    return trainer
+
+
+@contextlib.contextmanager
+def silenced() -> Iterator[None]:
+    """Without the word that `rollout_func` may change: this room is where it would."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "You are using 'rollout_func'", UserWarning)
+        yield
+
+
+def told(log_metric: Any, total: Sequence[float], **columns: Any) -> list[float]:
+    """The returns of the conversations, as TRL asks for them; what is told of them beside goes into the metrics."""
+    for name in TOLD:
+        log_metric(name, sum(columns[name]) / len(total))
+    return list(total)
+
+
+TOLD = ("success", "malformed", "refused", "turns", "sampled_tokens")
+
+
+def columns(episodes: Sequence[Episode]) -> dict[str, list[Any]]:
+    """Conversations as TRL takes them from a `rollout_func`."""
+    for episode in episodes:
+        # TRL pads a shorter mask with ones, and would train on what the customer said.
+        sizes = {len(each) for each in (episode.completion_ids, episode.sampled, episode.logprobs, episode.turns)}
+        assert sizes == {len(episode.completion_ids)}, sizes
+        assert episode.completion_ids
+    return {
+        "prompt_ids": [each.prompt_ids for each in episodes],
+        "completion_ids": [each.completion_ids for each in episodes],
+        "logprobs": [each.logprobs for each in episodes],
+        "env_mask": [[int(one) for one in each.sampled] for each in episodes],
+        "total": [each.total for each in episodes],
+        "success": [float(each.success) for each in episodes],
+        "malformed": [float(each.malformed) for each in episodes],
+        "refused": [float(each.refused) for each in episodes],
+        "turns": [float(len(each.rewards)) for each in episodes],
+        "sampled_tokens": [float(sum(each.sampled)) for each in episodes],
+    }
+
+
+class Conversations(GRPOTrainer):
+    """TRL's GRPO, with an advantage for each token where turns are credited, and little computed on padding."""
+
+    _counted: Tensor | None = None
+    """Where the completions' tokens are the agent's, while a loss is computed."""
+
+    def _generate_and_score_completions(self, inputs: Any) -> Any:
+        output = super()._generate_and_score_completions(inputs)
+        credited: list[list[float]] | None = self.rollout_func.credited
+        if credited is not None:
+            width = output["completion_ids"].shape[1]
+            rows = [[*row, *[0.0] * (width - len(row))] for row in credited]
+            output["advantages"] = torch.tensor(rows, device=output["completion_ids"].device)
+        return output
+
+    def _compute_loss(self, model: Any, inputs: Any) -> Any:
+        self._counted = inputs["completion_mask"] * inputs["tool_mask"]
+        try:
+            return super()._compute_loss(model, inputs)
+        finally:
+            self._counted = None
+
+    def _get_per_token_logps_and_entropies(
+        self,
+        model: Any,
+        input_ids: Tensor,
+        attention_mask: Tensor,
+        logits_to_keep: int,
+        batch_size: int | None = None,
+        compute_entropy: bool = False,
+        **others: Any,
+    ) -> tuple[Tensor, Tensor | None, None]:
+        """What TRL computes, with rows of about one length in a pass, each from its first position on.
+
+        Positions then are what they were when the tokens were sampled, also for models that learn them.
+        """
+        wanted = attention_mask.bool()
+        labelled = wanted.clone()
+        labelled[:, :-logits_to_keep] = False
+        if self._counted is not None:
+            labelled[:, -logits_to_keep:] &= self._counted.bool()
+        lengths = wanted.sum(1)
+        found = (
+            input_ids.new_zeros(input_ids.shape, dtype=torch.float32),
+            input_ids.new_zeros(input_ids.shape, dtype=torch.float32),
+        )
+        for rows in chunks(lengths.tolist()):
+            width = int(lengths[rows].max())
+            columns = torch.arange(width, device=input_ids.device) < lengths[rows][:, None]
+            own = wanted[rows]
+            ids = input_ids.new_full((len(rows), width), self._tokenizer.pad_token_id)
+            labels = torch.full_like(ids, -100)
+            ids[columns] = input_ids[rows][own]
+            labels[columns] = input_ids[rows].masked_fill(~labelled[rows], -100)[own]
+            with self.accelerator.autocast():
+                outputs = model(input_ids=ids, attention_mask=columns.long(), labels=labels, fused_lm_head=True)
+            for whole, part in zip(found, (outputs.log_probs, outputs.entropy), strict=True):
+                shifted = torch.nn.functional.pad(part.float(), (1, 0))  # of its own token, not of the next
+                spread = torch.zeros_like(own, dtype=torch.float32).masked_scatter(own, shifted[columns])
+                whole[rows] = spread
+        logps, entropies = (whole[:, -logits_to_keep:] for whole in found)
+        return logps, entropies if compute_entropy else None, None
+
+
+def chunks(lengths: Sequence[int]) -> Iterator[list[int]]:
+    """The numbers of rows that go into one pass: about one length, and not too much together."""
+    chunk: list[int] = []
+    for row in sorted(range(len(lengths)), key=lambda row: lengths[row]):
+        if chunk and lengths[row] * (len(chunk) + 1) > WIDE:
+            yield chunk
+            chunk = []
+        chunk.append(row)
+    yield chunk
+
+
+def lighten(model: Any, temperature: float = 1.0) -> None:
+    """Score only the positions that have a label: where there is no Triton, TRL's head scores all of them."""
+    base = model.get_base_model() if hasattr(model, "peft_config") else model
+    config = base.config.get_text_config()
+    odd = ("final_logit_softcapping", "logit_scale", "output_multiplier", "lm_head_multiplier", "logits_scaling")
+    if base.device.type != "cpu" or any(getattr(config, name, None) is not None for name in odd):
+        return
+    whole = base.forward
+
+    @functools.wraps(type(base).forward)  # its signature is asked for
+    def forward(self: Any, *args: Any, fused_lm_head: bool = False, labels: Tensor | None = None, **more: Any) -> Any:
+        if not fused_lm_head or labels is None:
+            return whole(*args, **more | ({} if labels is None else {"labels": labels}))
+        more["use_cache"] = False
+        hidden = self.base_model(*args, **more).last_hidden_state[:, :-1]
+        labels = labels[:, 1:]
+        mask = labels != -100
+        logits = self.get_output_embeddings()(hidden[mask]).float() / temperature
+        scores = logits.log_softmax(-1)
+        of_label = scores.gather(-1, labels[mask][:, None])[:, 0]
+        entropy = -(scores.exp() * scores).sum(-1).detach()
+        top = scores.argmax(-1) == labels[mask]
+        spread = [one.new_zeros(mask.shape).masked_scatter(mask, one) for one in (of_label, entropy, top)]
+        return FusedCausalLMOutput(
+            loss=-of_label.sum() / mask.sum().clamp(min=1),
+            log_probs=spread[0],
+            entropy=spread[1],
+            is_top1=spread[2],
+            label_mask=mask,
+        )
+
+    base.forward = types.MethodType(forward, base)

@@ -1,0 +1,232 @@
+"""What happens around a Hugging Face trainer's steps: what is told, held-out success, the best model, and the end."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from numbers import Real
+from typing import Any
+
+import msgspec
+import torch.distributed
+from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers.trainer_callback import ExportableState, PrinterCallback, ProgressCallback
+from transformers.utils import logging
+
+from ..policies.local import Loaded
+from .held_out import HeldOut, Success
+from .telling import Told
+
+BEST = "best.json"
+"""Beside the best model: of which step it is, and how it did."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """When a model is measured on held-out scenes, and what follows from it."""
+
+    held_out: HeldOut
+    tokenizer: Any
+    every: int
+    """Steps from one to the next; the last step has one in any case."""
+    patience: int = 0
+    """Evaluations in a row without a better success that end the training; 0: never."""
+    at_start: bool = False
+    """Whether the model is measured before the first step too."""
+
+    def due(self, state: TrainerState) -> bool:
+        """Whether the step that was made is one to measure after."""
+        return state.global_step % self.every == 0 or state.global_step >= state.max_steps
+
+
+class Best(msgspec.Struct, frozen=True):
+    """The best of the models so far, by its success and then by its return."""
+
+    step: int
+    successes: int
+    scenes: int
+    low: float
+    high: float
+    mean_return: float
+
+    @classmethod
+    def of(cls, step: int, found: Success) -> Best:
+        """A step's model."""
+        share = found.share
+        return cls(step, share.successes, share.scenes, share.low, share.high, found.mean_return)
+
+    def beats(self, other: Best | None) -> bool:
+        """Whether this is better; of equal ones the earlier stays the best."""
+        return other is None or (self.successes, self.mean_return) > (other.successes, other.mean_return)
+
+
+class Watch(TrainerCallback, ExportableState):
+    """Tells what is measured, keeps the best model, and ends a training where it is asked to.
+
+    Processes that train together all end after the same step; the first of them measures and writes. What it knows is
+    part of every checkpoint, so that a resumed training decides as it would have done.
+    """
+
+    def __init__(self, trainer: Trainer, told: Told, evaluation: Evaluation | None = None) -> None:
+        self.best: Best | None = None
+        self.waited = 0
+        """Evaluations since the success was last better than ever before."""
+        self._most = -1
+        self._trainer, self._told, self._evaluation = trainer, told, evaluation
+        self._found: dict[str, float] = {}
+        """What was measured after this step, and is told with the rest."""
+        self._own = self._logged = False
+
+    def state(self) -> dict[str, Any]:
+        """What a checkpoint holds of this."""
+        best = None if self.best is None else msgspec.to_builtins(self.best)
+        return {"args": {}, "attributes": {"best": best, "waited": self.waited, "most": self._most}}
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Go on from a checkpoint; or measure the model as it is at first."""
+        if state.global_step:
+            saved: Any = state.stateful_callbacks  # by the callback's name, as the checkpoint has it
+            kept = saved.get(type(self).__name__, self.state())["attributes"]
+            self.best = kept["best"] and msgspec.convert(kept["best"], Best)
+            self.waited, self._most = kept["waited"], kept["most"]
+        elif self._evaluation and self._evaluation.at_start:
+            self._told.note(self._measured(self._evaluation, state, control, kwargs["model"]))
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        """A step was made: measure the model where that is due; what is logged of the step is yet to come."""
+        if self._evaluation and self._evaluation.due(state):
+            self._found = self._measured(self._evaluation, state, control, kwargs["model"])
+            if 0 < self._evaluation.patience <= self.waited:
+                self._told.stopped = self._told.stopped or "early stop"
+        self._logged = control.should_log
+        if not self._logged:
+            self._tell(state, control, {})
+
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: Mapping[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Tell what is logged, but for what is told elsewhere: held-out success, and what the whole run took."""
+        metrics = numbers(logs or {})
+        if self._logged and not self._own:
+            self._logged = False
+            self._tell(state, control, metrics)
+        elif not self._own and "train_runtime" not in metrics:
+            self._told.note(metrics)
+
+    def on_train_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Whatever ended it after its last step did not end it early."""
+        if state.global_step >= state.max_steps:
+            self._told.stopped = ""
+
+    def _tell(self, state: TrainerState, control: TrainerControl, metrics: Mapping[str, float]) -> None:
+        """Tell all of a step, and end the training there where any of the processes is asked to."""
+        found, self._found = self._found, {}
+        self._told(state.global_step, {**metrics, **found})
+        self._told.stopped = first(self._told.stopped)
+        if self._told.stopped:
+            control.should_save = control.should_training_stop = True
+
+    def _measured(
+        self, evaluation: Evaluation, state: TrainerState, control: TrainerControl, model: Any
+    ) -> dict[str, float]:
+        """Measure the model, keep it where it is the best so far, and let the trainer's reporters know."""
+        writes = state.is_world_process_zero
+        loaded = Loaded(model, evaluation.tokenizer)
+        found = told_to_all(evaluation.held_out.measure(loaded, self._told.doing) if writes else None)
+        assert found is not None
+        new = Best.of(state.global_step, found)
+        self.waited = 0 if new.successes > self._most else self.waited + 1
+        self._most = max(self._most, new.successes)
+        if new.beats(self.best):
+            self.best = new
+            if writes:
+                self._keep(loaded, new)
+        metrics = {
+            "held_out_success": found.share.mean,
+            "held_out_low": found.share.low,
+            "held_out_high": found.share.high,
+            "held_out_return": found.mean_return,
+            "held_out_malformed": found.malformed,
+            "held_out_cut": found.cut,
+            "held_out_seconds": found.seconds,
+        }
+        with self._aside(control):
+            # Not the trainer's own `log`: TRL's adds what it has gathered for the step, and forgets it.
+            Trainer.log(self._trainer, dict(metrics))
+        return metrics
+
+    def _keep(self, loaded: Loaded, best: Best) -> None:
+        with self._told.folder.whole(self._told.folder.best) as folder:
+            loaded.model.save_pretrained(folder)
+            loaded.tokenizer.save_pretrained(folder)
+            (folder / BEST).write_bytes(msgspec.json.format(msgspec.json.encode(best)) + b"\n")
+
+    @contextlib.contextmanager
+    def _aside(self, control: TrainerControl) -> Iterator[None]:
+        """Log something without its passing for what is logged of the step."""
+        should_log, self._own = control.should_log, True
+        try:
+            yield
+        finally:
+            control.should_log, self._own = should_log, False
+
+
+def watch(trainer: Trainer, told: Told, evaluation: Evaluation | None = None) -> Watch:
+    """Watch over a trainer, in place of what it prints itself."""
+    for printer in (PrinterCallback, ProgressCallback):
+        trainer.remove_callback(printer)
+    watching = Watch(trainer, told, evaluation)
+    trainer.add_callback(watching)
+    return watching
+
+
+@contextlib.contextmanager
+def silent() -> Iterator[None]:
+    """Without the progress bars of Transformers' own, which it shows wherever a model is saved or loaded."""
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # transformers leaves both without types
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()  # type: ignore[no-untyped-call]  # as above
+
+
+def numbers(logs: Mapping[str, Any]) -> dict[str, float]:
+    """What is a number in a trainer's log; what could not be measured is left out."""
+    found = {name: float(value) for name, value in logs.items() if isinstance(value, Real)}
+    return {name: value for name, value in found.items() if math.isfinite(value)}
+
+
+def told_to_all(value: Any) -> Any:
+    """What the first of the processes has, in each of them."""
+    if not together():
+        return value
+    box = [value]
+    torch.distributed.broadcast_object_list(box, src=0)
+    return box[0]
+
+
+def first(reason: str) -> str:
+    """The first reason that one of the processes has, in each of them."""
+    if not together():
+        return reason
+    reasons = [""] * torch.distributed.get_world_size()
+    torch.distributed.all_gather_object(reasons, reason)
+    return next(filter(None, reasons), "")
+
+
+def together() -> bool:
+    """Whether several processes train together."""
+    return torch.distributed.is_available() and torch.distributed.is_initialized()
