@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -59,8 +60,8 @@ def train(
     if dry_run:
         _tell(trainer, resume is not None, as_json)
         return
-    console = Console(stderr=True, quiet=as_json)
-    lines = () if console.is_terminal or as_json else (_Lines(),)
+    console = Console(stderr=True, quiet=as_json or not trainer.folder.writes)
+    lines = () if console.is_terminal or console.quiet else (_Lines(),)
     with bar(console) as tick:
         trainer.train(resume=resume is not None, callbacks=lines, progress=tick).close()
     if trainer.folder.writes:
@@ -152,18 +153,19 @@ def _tell(trainer: Trainer[Any], resumes: bool, as_json: bool) -> None:
         return
     console = Console()
     table = Table(title=f"{trainer.name} on {trainer.env_id}", title_justify="left")
-    for column in ("setting", "value", "type", "what it is"):
+    for column in ("setting", "value", "what it is"):
         table.add_column(column, overflow="fold")
     for each in described(type(trainer.config)):
         value = getattr(trainer.config, each.name)
-        cells = (each.name, repr(value), each.type, each.doc)
+        cells = (each.name, repr(value), f"{each.doc} ({each.type})")
         table.add_row(*map(escape, cells), style="" if value == each.default else "bold")
     console.print(table)
     begins = f"Would go on after step {_step(trainer)} in" if resumes else "Would write into"
-    console.print(f"{begins} {trainer.folder.path}:", soft_wrap=True, highlight=False)
+    begins += "" if trainer.config.output else " a new folder, such as"
+    typer.echo(f"{begins} {trainer.folder.path}:")
     for name, about in trainer.files.items():
-        console.print(f"  {name:16} {about}", soft_wrap=True, highlight=False)
-    console.print("Nothing was trained.")
+        typer.echo(f"  {name:16} {about}")
+    typer.echo("Nothing was trained.")
 
 
 def _plan(trainer: Trainer[Any], resumes: bool) -> dict[str, Any]:
@@ -194,4 +196,4 @@ def _end(trainer: Trainer[Any], as_json: bool) -> None:
     typer.echo(summary)
     typer.echo(f"The trained model: {trainer.folder.final}")
     if summary and summary.stopped:
-        typer.echo(f"To go on: stateset-gym train --resume {path}")
+        typer.echo(f"To go on: stateset-gym train --resume {shlex.quote(str(path))}")

@@ -4,7 +4,7 @@
     python examples/grpo_single_file.py --start FOLDER      # a small Llama in a folder of Hugging Face's
     python examples/grpo_single_file.py --help              # every argument
 
-It reads from top to bottom: arguments, model, text, the expert, sampling, learning, measuring, and how they go together.
+It reads from top to bottom: arguments, model, text and the expert, sampling, learning, measuring, all of it together.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ class Args:
     """scenes of the test split that are played before and after"""
 
 
-# --- The model ---------------------------------------------------------------------------------------------------------
+# --- The model --------------------------------------------------------------------------------------------------------
 
 
 class Layer(nn.Module):
@@ -173,7 +173,7 @@ def begun(args: Args, vocabulary: int) -> Llama:
     for (
         layer
     ) in model.layers:  # what a head moves arrives as what it was: so copying, which is most of it, is soon learned
-        layer.self_attn["o_proj"].weight.data = nn.init.orthogonal_(layer.self_attn["v_proj"].weight).data.T / 2
+        layer.self_attn["o_proj"].weight.data.copy_(nn.init.orthogonal_(layer.self_attn["v_proj"].weight).T / 2)
         layer.mlp["down_proj"].weight.data /= math.sqrt(2 * args.layers)
     return model
 
@@ -189,7 +189,7 @@ def loaded(folder: Path) -> Llama:
 def saved(model: Llama, tokenizer: Tokenizer, folder: Path) -> None:
     """Write a folder that this script, `AutoModelForCausalLM` and the policy `hf:FOLDER` load."""
     folder.mkdir(parents=True, exist_ok=True)
-    weights = {f"model.{name}": weight.detach().contiguous() for name, weight in model.named_parameters()}
+    weights = {f"model.{name}": weight.detach() for name, weight in model.named_parameters()}
     save_file(weights, folder / "model.safetensors", {"format": "pt"})
     tokenizer.save(str(folder / "tokenizer.json"))
     words = {"tokenizer_class": "PreTrainedTokenizerFast", "eos_token": END, "pad_token": PAD}
@@ -198,7 +198,7 @@ def saved(model: Llama, tokenizer: Tokenizer, folder: Path) -> None:
         (folder / name).write_text(json.dumps(content, indent=2), encoding="utf-8")
 
 
-# --- Text and ids, and the expert --------------------------------------------------------------------------------------
+# --- Text and ids, and the expert -------------------------------------------------------------------------------------
 
 PAD, END, ROLES = "<|pad|>", "<|end|>", ("<|system|>", "<|user|>", "<|assistant|>")
 TEMPLATE = (  # for those who load what was saved: it says what `shown` does
@@ -295,11 +295,11 @@ def demonstration(tokenizer: Tokenizer, messages: Sequence[Mapping[str, str]]) -
     return talk
 
 
-# --- Sampling ----------------------------------------------------------------------------------------------------------
+# --- Sampling ---------------------------------------------------------------------------------------------------------
 
 
 class Cache:
-    """The keys and values of conversations, each at its place; those that go on stand in front, so that none is copied."""
+    """Keys and values of conversations, each at its place; those that go on stand in front, so that none is copied."""
 
     def __init__(self, model: Llama, places: int, context: int) -> None:
         layers, heads, size = model.shape
@@ -352,7 +352,7 @@ def converse(model: Llama, cache: Cache, tokenizer: Tokenizer, talks: list[Talk]
         speaking = cache.front(going)
         while speaking:
             scores = model.logits(cache.states(model, speaking)).log_softmax(-1)
-            # The first id at which the sum of probabilities passes a uniform draw: a tenth of the time of `multinomial`.
+            # The first id at which the sum of probabilities passes a draw, in a tenth of the time of `multinomial`.
             sums = scores.exp().cumsum(-1)
             draws = torch.rand(len(speaking), 1, generator=chance) * sums[:, -1:]
             ids = torch.searchsorted(sums, draws, right=True).clamp_(max=sums.shape[1] - 1)
@@ -367,7 +367,7 @@ def converse(model: Llama, cache: Cache, tokenizer: Tokenizer, talks: list[Talk]
         going = [talk for talk in going if not talk.over]
 
 
-# --- Learning ----------------------------------------------------------------------------------------------------------
+# --- Learning ---------------------------------------------------------------------------------------------------------
 
 
 def padded(talks: Sequence[Talk]) -> tuple[Tensor, Tensor, Tensor]:
@@ -379,7 +379,7 @@ def padded(talks: Sequence[Talk]) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def logprobs(model: Llama, inputs: Tensor, targets: Tensor, said: Tensor) -> Tensor:
-    """The log-probabilities of what the agent said, one conversation behind the other; of nothing else are there any."""
+    """The log-probabilities of what the agent said, and of nothing else, one conversation behind the other."""
     return -F.cross_entropy(model.logits(model(inputs)[said]), targets[said], reduction="none")
 
 
@@ -456,7 +456,7 @@ def chunks(items: list[Any], size: int) -> list[list[Any]]:
     return [items[start : start + size] for start in range(0, len(items), size)]
 
 
-# --- Measuring ---------------------------------------------------------------------------------------------------------
+# --- Measuring --------------------------------------------------------------------------------------------------------
 
 
 class Share(NamedTuple):
@@ -490,7 +490,7 @@ def measure(model: Llama, cache: Cache, tokenizer: Tokenizer, envs: Sequence[Any
     return Share.of(successes, args.held_out)
 
 
-# --- All of it ---------------------------------------------------------------------------------------------------------
+# --- All of it --------------------------------------------------------------------------------------------------------
 
 
 def main(args: Args) -> dict[str, Any]:

@@ -3,39 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from hashlib import blake2b
 from itertools import groupby
 from statistics import fmean, pstdev
-from typing import Annotated, Any, ClassVar, Literal
-
-from msgspec import Meta
+from typing import Any, ClassVar
 
 from ..envs.conversation import Snapshot
 from ..envs.errors import BadArgument
 from ..policies.local import Loaded
+from .configs import REFERENCE, GRPOConfig
 from .episode import Episode, Stage, Start
 from .held_out import training_scenes
-from .language import REFERENCE, LanguageConfig, LanguageTrainer
+from .language import LanguageTrainer
 
 SPREAD = 1e-4
 """What is added to a spread that is divided by, as TRL does."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class GRPOConfig(LanguageConfig):
-    """What GRPO and its relatives are told."""
-
-    batch: Annotated[int, Meta(ge=2, description="Conversations of an update, all processes together.")] = 128
-    learning_rate: Annotated[float, Meta(gt=0, description="The highest learning rate.")] = 5e-4
-    group: Annotated[int, Meta(ge=2, description="Conversations that start from one snapshot and are compared.")] = 8
-    iterations: Annotated[int, Meta(ge=1, description="Updates made with the same conversations.")] = 1
-    beta: Annotated[float, Meta(ge=0, description="The weight of the divergence from the model at the start.")] = 0.0
-    clip_low: Annotated[float, Meta(gt=0, description="How far a token's ratio counts below 1.")] = 0.2
-    clip_high: Annotated[float, Meta(gt=0, description="How far a token's ratio counts above 1.")] = 0.2
-    vllm: Annotated[
-        Literal["off", "server", "colocate"], Meta(description="Sample with vLLM: a server of TRL's, or this process.")
-    ] = "off"
 
 
 class Rollouts:

@@ -6,11 +6,8 @@ import json
 import os
 from abc import abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, TypeVar
-
-from msgspec import Meta
+from typing import Any, ClassVar, TypeVar
 
 from ..envs.errors import BadArgument
 from ..policies.local import Loaded, Local
@@ -18,44 +15,11 @@ from ..policies.local.load import load
 from ..policies.progress import Tick
 from . import reference
 from .base import Config, Trainer
+from .configs import REFERENCE, Dealt, LanguageConfig
 from .folder import FILES, Share, Summary
 from .held_out import HeldOut, test_scenes, validation_scenes
 from .telling import Callback, Told, rank
-from .through_trl import Dealt
 from .watch import Evaluation, Watch, watch
-
-REFERENCE = "reference"
-"""The name of a model that is made anew."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class LanguageConfig(Config):
-    """What every trainer of a language model is told."""
-
-    model: Annotated[str, Meta(description="A folder with a causal model and its tokenizer.")] = ""
-    batch: Annotated[int, Meta(ge=1, description="Conversations of an update, all processes together.")] = 64
-    micro: Annotated[int, Meta(ge=0, description="Conversations in memory at once in a process; 0: all.")] = 0
-    learning_rate: Annotated[float, Meta(gt=0, description="The highest learning rate.")] = 1e-3
-    schedule: Annotated[
-        Literal["cosine", "linear", "constant"], Meta(description="How the learning rate falls after the warm-up.")
-    ] = "cosine"
-    warmup: Annotated[float, Meta(ge=0, le=1, description="The share of the steps in which it rises.")] = 0.05
-    weight_decay: Annotated[float, Meta(ge=0, description="AdamW's weight decay.")] = 0.01
-    clip: Annotated[float, Meta(gt=0, description="The greatest norm of a gradient.")] = 1.0
-    dtype: Annotated[
-        Literal["float32", "bfloat16"], Meta(description="What is computed in; the weights are float32.")
-    ] = "float32"
-    lora: Annotated[int, Meta(ge=0, description="The rank of LoRA's matrices; 0: all weights are trained.")] = 0
-    temperature: Annotated[float, Meta(gt=0, description="The temperature of sampling.")] = 1.0
-    max_new_tokens: Annotated[int, Meta(ge=1, description="The most tokens of an answer.")] = 96
-    constrained: Annotated[
-        bool, Meta(description="Sample only actions of the space, in training and in measuring.")
-    ] = False
-    tested: Annotated[int, Meta(ge=0, description="Scenes of the test split to measure on before and after.")] = 1000
-    report_to: Annotated[
-        tuple[str, ...], Meta(description="Where metrics go beside the folder: tensorboard, wandb, trackio.")
-    ] = ()
-
 
 L = TypeVar("L", bound=LanguageConfig)
 

@@ -2,40 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from random import Random
-from typing import Annotated, Any
-
-from msgspec import Meta
+from typing import Any
 
 from ..policies.local import Loaded
 from ..policies.local.prompt import Prompt
 from . import reference
+from .configs import REFERENCE, SFTConfig
 from .demonstrations import Demonstration, demonstrations
 from .held_out import training_scenes
-from .language import REFERENCE, LanguageConfig, LanguageTrainer
+from .language import LanguageTrainer
 
 SORTED = 16
 """So many batches are drawn together and cut by length: little is padded, and chance still mixes them."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class SFTConfig(LanguageConfig):
-    """What supervised learning is told."""
-
-    model: Annotated[
-        str, Meta(description="A folder with a causal model and its tokenizer, or 'reference': a small new one.")
-    ] = REFERENCE
-    batch: Annotated[int, Meta(ge=1, description="Conversations of an update, all processes together.")] = 16
-    learning_rate: Annotated[float, Meta(gt=0, description="The highest learning rate.")] = 3e-3
-    steps: Annotated[int, Meta(ge=1, description="How many updates are made.")] = 600
-    mistakes: Annotated[
-        float, Meta(ge=0, le=1, description="The share of demonstrations in which the expert makes mistakes.")
-    ] = 0.25
-    width: Annotated[int, Meta(ge=8, description="How wide a reference model is.")] = 128
-    layers: Annotated[int, Meta(ge=1, description="How many layers a reference model has.")] = 3
-    heads: Annotated[int, Meta(ge=1, description="How many heads each of its layers has.")] = 4
-    vocabulary: Annotated[int, Meta(ge=512, description="The most tokens that a reference tokenizer knows.")] = 2048
 
 
 class SFT(LanguageTrainer[SFTConfig]):

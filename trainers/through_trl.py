@@ -7,36 +7,28 @@ import functools
 import os
 import types
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any
 
+import msgspec
 import torch
 from datasets import Dataset
 from torch import Tensor
-from trl import GRPOConfig, GRPOTrainer, SFTConfig, SFTTrainer
+from trl import DPOConfig, DPOTrainer, GRPOConfig, GRPOTrainer, SFTConfig, SFTTrainer
+from trl.trainer.dpo_trainer import DataCollatorForPreference
 from trl.trainer.utils import FusedCausalLMOutput
 
 from ..policies.local import Loaded
+from .configs import Dealt, LanguageConfig
+from .configs import DPOConfig as PreferenceSettings
+from .configs import GRPOConfig as Settings
 from .demonstrations import Demonstration
 from .episode import Episode
-
-if TYPE_CHECKING:
-    from .grpo import GRPOConfig as Settings
-    from .grpo import Rollouts
-    from .language import LanguageConfig
+from .pairs import Pair, Pairs
 
 WIDE = 8192
 """The most tokens that are trained on in one pass, unless one conversation alone has more."""
-
-
-class Dealt(NamedTuple):
-    """How the conversations of a step are dealt out."""
-
-    micro: int
-    """So many in one pass of each process,"""
-    passes: int
-    """and so many passes."""
 
 
 def common(config: LanguageConfig, folder: Path, dealt: Dealt) -> dict[str, Any]:
@@ -61,7 +53,7 @@ def common(config: LanguageConfig, folder: Path, dealt: Dealt) -> dict[str, Any]
         "seed": config.seed,
         "use_cpu": cpu,
         "bf16": config.dtype == "bfloat16",
-        "gradient_checkpointing": False,
+        "activation_checkpointing": False,
         "dataloader_pin_memory": not cpu,
         "disable_tqdm": True,
         "ddp_backend": "gloo" if cpu and "WORLD_SIZE" in os.environ else None,
@@ -104,7 +96,7 @@ def grpo(
     dealt: Dealt,
     loaded: Loaded,
     scenes: Sequence[str],
-    rollouts: Rollouts,
+    rollouts: Callable[[Sequence[str], Any], dict[str, Any]],
 ) -> Conversations:
     """Group-relative policy optimisation over whole conversations."""
     arguments = GRPOConfig(
@@ -133,6 +125,66 @@ def grpo(
         )
     lighten(trainer.accelerator.unwrap_model(trainer.model), config.temperature)
     return trainer
+
+
+def dpo(
+    config: PreferenceSettings,
+    folder: Path,
+    dealt: Dealt,
+    loaded: Loaded,
+    pairs: Pairs,
+) -> Preferences:
+    """Preference learning from pairs of ids."""
+    arguments = DPOConfig(
+        **common(config, folder, dealt),
+        beta=config.beta,
+        loss_type=[config.loss],
+        max_length=None,
+        precompute_ref_log_probs=True,
+        remove_unused_columns=False,
+        train_sampling_strategy="sequential",
+    )
+    return Preferences(loaded, arguments, config.steps * config.batch, pairs)
+
+
+class Preferences(DPOTrainer):
+    """TRL's DPO, with pairs of ids that are made while it trains: what it is dealt are their numbers."""
+
+    def __init__(self, loaded: Loaded, arguments: DPOConfig, count: int, pairs: Pairs) -> None:
+        super().__init__(
+            loaded.model,
+            None,
+            arguments,
+            data_collator=list,
+            train_dataset=Dataset.from_dict({"row": list(range(count))}),
+            processing_class=loaded.tokenizer,
+        )
+        self._pairs, self._padded = pairs, DataCollatorForPreference(loaded.tokenizer.pad_token_id)
+
+    def _prepare_dataset(self, dataset: Dataset, *others: Any) -> Dataset:
+        return dataset  # TRL would tokenise
+
+    def _precompute_ref_logps(self, dataset: Dataset, *others: Any) -> Dataset:
+        return dataset  # they come with the pairs
+
+    def _prepare_inputs(self, inputs: list[dict[str, int]]) -> Any:
+        pairs = self._pairs.of([each["row"] for each in inputs], self._scored)
+        return super()._prepare_inputs(self._padded([msgspec.structs.asdict(pair) for pair in pairs]))
+
+    @torch.no_grad()
+    def _scored(self, pairs: Sequence[Pair]) -> None:
+        """Give pairs the log-probabilities that the model gives their answers now."""
+        model = self.accelerator.unwrap_model(self.model)
+        lengths = [2 * len(pair.prompt_ids + max(pair.chosen_ids, pair.rejected_ids, key=len)) for pair in pairs]
+        for rows in chunks(lengths) if pairs else ():
+            some = [pairs[row] for row in rows]
+            given = super()._prepare_inputs(self._padded([msgspec.structs.asdict(pair) for pair in some]))
+            ids, mask = given["input_ids"], given["attention_mask"]
+            labels = ids.masked_fill(given["completion_mask"] == 0, -100)
+            with self.accelerator.autocast():
+                found = model(input_ids=ids, attention_mask=mask, labels=labels, fused_lm_head=True).log_probs
+            for pair, chosen, rejected in zip(some, *found.sum(1).chunk(2), strict=True):
+                pair.ref_chosen_logps, pair.ref_rejected_logps = chosen.item(), rejected.item()
 
 
 @contextlib.contextmanager

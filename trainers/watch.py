@@ -65,8 +65,8 @@ class Best(msgspec.Struct, frozen=True):
 class Watch(TrainerCallback, ExportableState):
     """Tells what is measured, keeps the best model, and ends a training where it is asked to.
 
-    Processes that train together all end after the same step; the first of them measures and writes. What it knows is
-    part of every checkpoint, so that a resumed training decides as it would have done.
+    Processes that train together all end after the same step; the first of them measures and writes. How long success
+    has not grown is part of every checkpoint, so that a resumed training ends where it would have ended.
     """
 
     def __init__(self, trainer: Trainer, told: Told, evaluation: Evaluation | None = None) -> None:
@@ -81,8 +81,7 @@ class Watch(TrainerCallback, ExportableState):
 
     def state(self) -> dict[str, Any]:
         """What a checkpoint holds of this."""
-        best = None if self.best is None else msgspec.to_builtins(self.best)
-        return {"args": {}, "attributes": {"best": best, "waited": self.waited, "most": self._most}}
+        return {"args": {}, "attributes": {"waited": self.waited, "most": self._most}}
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
@@ -91,8 +90,8 @@ class Watch(TrainerCallback, ExportableState):
         if state.global_step:
             saved: Any = state.stateful_callbacks  # by the callback's name, as the checkpoint has it
             kept = saved.get(type(self).__name__, self.state())["attributes"]
-            self.best = kept["best"] and msgspec.convert(kept["best"], Best)
             self.waited, self._most = kept["waited"], kept["most"]
+            self.best = told_to_all(self._kept() if state.is_world_process_zero else None)
         elif self._evaluation and self._evaluation.at_start:
             self._told.note(self._measured(self._evaluation, state, control, kwargs["model"]))
 
@@ -171,6 +170,11 @@ class Watch(TrainerCallback, ExportableState):
             loaded.model.save_pretrained(folder)
             loaded.tokenizer.save_pretrained(folder)
             (folder / BEST).write_bytes(msgspec.json.format(msgspec.json.encode(best)) + b"\n")
+
+    def _kept(self) -> Best | None:
+        """The best model in the folder; it may be of a step after the checkpoint, and is none the worse for it."""
+        file = self._told.folder.best / BEST
+        return msgspec.json.decode(file.read_bytes(), type=Best) if file.exists() else None
 
     @contextlib.contextmanager
     def _aside(self, control: TrainerControl) -> Iterator[None]:

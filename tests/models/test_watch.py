@@ -111,12 +111,8 @@ class Played(HeldOut):
 
 def test_every_step_has_a_line_and_every_callback_hears_of_it(tmp_path, capfd):
     events, ticks = [], []
-    run = Run(
-        tmp_path / "run",
-        5,
-        callbacks=[lambda event: events.append(event) or event.step == 5],
-        tick=lambda *told: ticks.append(told),
-    )
+    ends = [events.append, lambda event: event.step == 5]
+    run = Run(tmp_path / "run", 5, callbacks=ends, tick=lambda *told: ticks.append(told))
     lines = run.folder.metrics()
     assert [line["step"] for line in lines] == [1, 2, 3, 4, 5]
     assert all({"loss", "learning_rate", "grad_norm", "seconds"} <= {*line} for line in lines)
@@ -224,10 +220,24 @@ def test_a_resumed_training_decides_as_it_would_have(tmp_path, cut):
     assert (first.step, whole.step, second.step) == (cut, 6, 6)
     assert whole.told.stopped == second.told.stopped == "early stop"
     assert whole.watch.state() == second.watch.state()
+    assert whole.watch.best == second.watch.best
     assert whole.watch.best.step == 2
     assert equal(whole.parameters(), second.parameters())
     assert whole.lines() == second.lines()
     assert (whole.folder.best / "best.json").read_bytes() == (second.folder.best / "best.json").read_bytes()
+
+
+def test_the_best_model_is_the_one_in_the_folder_whatever_step_is_resumed_from(tmp_path):
+    def until(step, resume, *wins):
+        stop = [lambda event: event.step == step]
+        return Run(tmp_path / "run", 9, resume, stop, {"held_out": Played(*wins), "every": 2})
+
+    until(2, None, 5)
+    until(5, 2, 12)
+    again = until(3, 2)
+    assert (again.step, again.watch.best.step, again.watch.waited) == (3, 4, 0)
+    until(4, 3, 12)
+    assert json.loads((again.folder.best / "best.json").read_bytes())["step"] == 4
 
 
 def child(*arguments, launcher=()):
@@ -264,7 +274,7 @@ def test_an_interrupted_training_goes_on_as_if_it_had_not_been(tmp_path, asked):
     two = Run(tmp_path / "parts", 30, step, evaluate={"held_out": scenes(), "every": 4})
     assert equal(one.parameters(), two.parameters())
     assert one.lines() == two.lines()
-    assert one.watch.state() == two.watch.state()
+    assert (one.watch.best, one.watch.waited) == (two.watch.best, two.watch.waited)
 
 
 def test_a_second_interruption_ends_it_at_once(tmp_path):
@@ -309,7 +319,7 @@ def main(what, path):
             evaluate={"held_out": scenes() if rank() == 0 else Played(), "every": 1},
         )
         total = sum(float(weight.double().sum()) for weight in run.parameters())
-        ended = [run.step, run.told.stopped, run.watch.state()["attributes"], total]
+        ended = [run.step, run.told.stopped, str(run.watch.best), run.watch.waited, total]
         Path(f"{path}-{rank()}.json").write_text(json.dumps(ended))
         return
     pause = {"slow": 0.2, "stuck": 60}[what]
