@@ -344,6 +344,18 @@ class Cache:
         return states[rows, ends]
 
 
+def opened(source: Any, envs: Sequence[Any], tokenizer: Tokenizer, args: Args) -> list[Talk]:
+    """The beginnings of an update's conversations: each group's are one snapshot of the next scene."""
+    talks = [Talk(env, place) for place, env in enumerate(envs)]
+    for group in chunks(talks, args.group):
+        source.reset()
+        snapshot = source.snapshot()
+        for talk in group:
+            seen, _ = talk.env.restore(snapshot)
+            talk.hear(tokenizer, shown(seen["messages"]), args.context)
+    return talks
+
+
 @torch.inference_mode()
 def converse(model: Llama, cache: Cache, tokenizer: Tokenizer, talks: list[Talk], args: Args, chance: Any) -> None:
     """Hold conversations to their end: all of them answer, and then all are answered."""
@@ -514,13 +526,7 @@ def main(args: Args) -> dict[str, Any]:
     optimizer = torch.optim.AdamW(model.parameters(), weight_decay=0.0)
     rows: list[dict[str, float]] = []
     for update in range(args.updates):
-        start, talks = time.perf_counter(), [Talk(env, place) for place, env in enumerate(envs)]
-        for group in chunks(talks, args.group):
-            source.reset()
-            snapshot = source.snapshot()
-            for talk in group:
-                seen, _ = talk.env.restore(snapshot)
-                talk.hear(tokenizer, shown(seen["messages"]), args.context)
+        start, talks = time.perf_counter(), opened(source, envs, tokenizer, args)
         converse(model, cache, tokenizer, talks, args, chance)
         held = time.perf_counter()
         pace(optimizer, args.lr, update, args.updates, args.warmup)

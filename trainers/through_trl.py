@@ -123,7 +123,8 @@ def grpo(
             processing_class=loaded.tokenizer,
             rollout_func=rollouts,
         )
-    lighten(trainer.accelerator.unwrap_model(trainer.model), config.temperature)
+    for model in filter(None, (trainer.model, trainer.ref_model)):
+        lighten(trainer.accelerator.unwrap_model(model), config.temperature)
     return trainer
 
 
@@ -189,9 +190,10 @@ class Preferences(DPOTrainer):
 
 @contextlib.contextmanager
 def silenced() -> Iterator[None]:
-    """Without the word that `rollout_func` may change: this room is where it would."""
+    """Without the word that `rollout_func` may change, and what Transformers says of TRL's own calls."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "You are using 'rollout_func'", UserWarning)
+        warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated", FutureWarning)
         yield
 
 
@@ -233,7 +235,8 @@ class Conversations(GRPOTrainer):
     """Where the completions' tokens are the agent's, while a loss is computed."""
 
     def _generate_and_score_completions(self, inputs: Any) -> Any:
-        output = super()._generate_and_score_completions(inputs)
+        with silenced():
+            output = super()._generate_and_score_completions(inputs)
         credited: list[list[float]] | None = self.rollout_func.credited
         if credited is not None:
             width = output["completion_ids"].shape[1]
@@ -283,6 +286,8 @@ class Conversations(GRPOTrainer):
             with self.accelerator.autocast():
                 outputs = model(input_ids=ids, attention_mask=columns.long(), labels=labels, fused_lm_head=True)
             for whole, part in zip(found, (outputs.log_probs, outputs.entropy), strict=True):
+                if part is None:
+                    continue  # TRL's head of the model that divergence is measured from gives no entropy
                 shifted = torch.nn.functional.pad(part.float(), (1, 0))  # of its own token, not of the next
                 spread = torch.zeros_like(own, dtype=torch.float32).masked_scatter(own, shifted[columns])
                 whole[rows] = spread

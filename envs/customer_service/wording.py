@@ -224,14 +224,14 @@ NOTHING = {"find_customer": "no such customer", "hand_over": "done"}
 
 
 def _view(name: str, view: dict[str, Any]) -> str:
-    """A record, or the part of it that was shown."""
+    """A record, or the part of it that was shown; what tells it from others stands before its id, to be read first."""
     if "price" in view:
         stock = "available" if view["available"] else "sold out"
-        return f"{name} ({_options(view['options'])}) price {view['price']} {stock}"
+        return f"{_options(view['options'])}: {name}, price {view['price']}, {stock}"
     if name == "customer":
         return f"customer_id {view['customer_id']}"
     if "name" in view:
-        return f"{name} {view['name']}"
+        return f"{view['name']} {name}"
     parts = [f"{field} {value}" if field in PLAIN else FIELDS[field](value) for field, value in view.items()]
     return f"{name}: {'; '.join(filter(None, parts)) or 'unchanged'}"
 
@@ -242,7 +242,7 @@ def _options(options: dict[str, str]) -> str:
 
 def _items(items: list[dict[str, Any]]) -> str:
     return "; ".join(
-        [f"{i['item']} ({i['product']} {i['name']}, {_options(i['options'])}) price {i['price']}" for i in items]
+        [f"{i['name']} {i['product']}, {_options(i['options'])}: {i['item']}, price {i['price']}" for i in items]
     )
 
 
@@ -253,7 +253,7 @@ def _payments(payments: list[dict[str, Any]]) -> str:
 def _methods(methods: dict[str, dict[str, Any]]) -> str:
     return "; ".join(
         [
-            f"{name} {method['kind']}" + (f" balance {method['balance']}" if "balance" in method else "")
+            f"{method['kind']} {name}" + (f" balance {method['balance']}" if "balance" in method else "")
             for name, method in methods.items()
         ]
     )

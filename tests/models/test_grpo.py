@@ -231,7 +231,7 @@ def test_the_light_head_is_trls(temperature):
     for name in ("log_probs", "entropy", "loss"):
         torch.testing.assert_close(getattr(one, name), getattr(other, name), atol=1e-5, rtol=1e-5)
     assert max(each.abs().max() for each in slopes) > 0.1
-    assert distance(slopes, light) < 1e-5
+    assert distance(slopes, light) < 1e-4
     plain = {"input_ids": ids, "labels": labels.clone()}
     torch.testing.assert_close(mine(**plain).loss, theirs(**plain).loss)
 

@@ -37,19 +37,14 @@ def words():
     return S.spelled(S.Args())
 
 
-def talks_of(args, model, tokenizer, seed=0, talks=None):
+def talks_of(args, model, tokenizer, seed=0):
     """Conversations that the model held, each group from one snapshot."""
     source = S.made(args)
     source.reset(seed=seed)
-    found = talks or [S.Talk(S.made(args), place) for place in range(args.scenes * args.group)]
-    for group in S.chunks(found, args.group):
-        source.reset()
-        snapshot = source.snapshot()
-        for talk in group:
-            talk.hear(tokenizer, S.shown(talk.env.restore(snapshot)[0]["messages"]), args.context)
-    cache = S.Cache(model, len(found), args.context)
-    S.converse(model, cache, tokenizer, found, args, torch.Generator().manual_seed(seed))
-    return found
+    talks = S.opened(source, [S.made(args) for _ in range(args.scenes * args.group)], tokenizer, args)
+    cache = S.Cache(model, len(talks), args.context)
+    S.converse(model, cache, tokenizer, talks, args, torch.Generator().manual_seed(seed))
+    return talks
 
 
 def halting(args, tokenizer, seed=0):
@@ -165,12 +160,13 @@ def test_ids_are_what_was_shown_and_sampled(words):
         assert talk.over
 
 
-def test_a_group_begins_alike(words):
+def test_a_group_begins_alike_and_goes_its_own_ways(words):
     args = S.Args(**SMALL)
-    talks = talks_of(args, halting(args, words), words)
-    openings = [talk.env.observe()["messages"][0]["content"] for talk in sorted(talks, key=lambda talk: talk.place)]
-    assert len(set(openings)) == args.scenes
-    assert all(len(set(group)) == 1 for group in S.chunks([t.ids[: t.said.index(True)][-1] for t in talks], 4))
+    groups = S.chunks(talks_of(args, halting(args, words), words), args.group)
+    openings = [{tuple(talk.ids[: talk.said.index(True)]) for talk in group} for group in groups]
+    assert [len(opening) for opening in openings] == [1] * args.scenes
+    assert len(set.union(*openings)) == args.scenes
+    assert all(len({tuple(talk.ids) for talk in group}) > 1 for group in groups)
 
 
 def test_a_conversation_without_room_ends(words):

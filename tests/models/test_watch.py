@@ -240,14 +240,30 @@ def test_the_best_model_is_the_one_in_the_folder_whatever_step_is_resumed_from(t
     assert json.loads((again.folder.best / "best.json").read_bytes())["step"] == 4
 
 
-def child(*arguments, launcher=()):
-    """This file as a program."""
-    return subprocess.Popen(
-        [sys.executable, *launcher, __file__, *map(str, arguments)],
-        stderr=subprocess.PIPE,
-        env={**os.environ, "ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"},
-        text=True,
-    )
+@pytest.fixture
+def child():
+    """This file as a program, which leaves nothing running behind."""
+    started = []
+
+    def start(*arguments, launcher=()):
+        process = subprocess.Popen(
+            [sys.executable, *launcher, __file__, *map(str, arguments)],
+            stderr=subprocess.PIPE,
+            env={**os.environ, "ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"},
+            text=True,
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        process.terminate()
+        try:
+            process.wait(timeout=45)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        process.stderr.close()
 
 
 def until(process, path, lines):
@@ -261,7 +277,7 @@ def until(process, path, lines):
 
 
 @pytest.mark.parametrize("asked", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_training_goes_on_as_if_it_had_not_been(tmp_path, asked):
+def test_an_interrupted_training_goes_on_as_if_it_had_not_been(tmp_path, child, asked):
     process = child("slow", tmp_path / "parts")
     until(process, tmp_path / "parts" / "metrics.jsonl", 3)
     process.send_signal(asked)
@@ -277,7 +293,7 @@ def test_an_interrupted_training_goes_on_as_if_it_had_not_been(tmp_path, asked):
     assert (one.watch.best, one.watch.waited) == (two.watch.best, two.watch.waited)
 
 
-def test_a_second_interruption_ends_it_at_once(tmp_path):
+def test_a_second_interruption_ends_it_at_once(tmp_path, child):
     process = child("stuck", tmp_path / "run")
     until(process, tmp_path / "run" / "metrics.jsonl", 1)
     process.send_signal(signal.SIGINT)
@@ -289,7 +305,7 @@ def test_a_second_interruption_ends_it_at_once(tmp_path):
     assert process.returncode != 0
 
 
-def test_processes_that_train_together_end_together_and_the_first_one_writes(tmp_path):
+def test_processes_that_train_together_end_together_and_the_first_one_writes(tmp_path, child):
     launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2")
     process = child("together", tmp_path / "run", launcher=launcher)
     _, errors = process.communicate(timeout=240)
