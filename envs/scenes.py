@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
@@ -77,6 +78,26 @@ class ScenePool:
     def draw(self, generator: np.random.Generator) -> str:
         """The name of the next scene."""
         return self[int(generator.random() * self._size)]
+
+    def by_kind(self) -> list[ScenePool]:
+        """The same scenes in pools of one kind each."""
+        pools: dict[str, ScenePool] = {}
+        if self._names is None:
+            for slot in self._slots:
+                pool = pools.setdefault(self._cycle[slot], self._part())
+                pool._slots += (slot,)
+                pool._size += POOL_SIZE // len(self._cycle)
+        for name in self._names or ():
+            pool = pools.setdefault(self._kind_of(SceneName.parse(name)), self._part([]))
+            pool._names = [*(pool._names or ()), name]
+            pool._size += 1
+        return [*pools.values()]
+
+    def _part(self, names: list[str] | None = None) -> ScenePool:
+        """A pool of the same scenes with none of them yet."""
+        part = copy.copy(self)
+        part._slots, part._names, part._size = (), names, 0
+        return part
 
     def _allowed(self, kinds: Sequence[str] | None) -> tuple[int, ...]:
         if kinds is None:

@@ -20,6 +20,9 @@ class LanguageConfig(Config):
     model: Annotated[str, Meta(description="A folder with a causal model and its tokenizer.")] = ""
     batch: Annotated[int, Meta(ge=1, description="Conversations of an update, all processes together.")] = 64
     micro: Annotated[int, Meta(ge=0, description="Conversations in memory at once in a process; 0: all.")] = 0
+    optimizer: Annotated[
+        Literal["adamw", "muon"], Meta(description="Muon makes small models learn faster; AdamW suits all.")
+    ] = "adamw"
     learning_rate: Annotated[float, Meta(gt=0, description="The highest learning rate.")] = 1e-3
     schedule: Annotated[
         Literal["cosine", "linear", "constant"], Meta(description="How the learning rate falls after the warm-up.")
@@ -50,7 +53,10 @@ class SFTConfig(LanguageConfig):
         str, Meta(description="A folder with a causal model and its tokenizer, or 'reference': a small new one.")
     ] = REFERENCE
     batch: Annotated[int, Meta(ge=1, description="Conversations of an update, all processes together.")] = 16
-    learning_rate: Annotated[float, Meta(gt=0, description="The highest learning rate.")] = 3e-3
+    optimizer: Annotated[
+        Literal["adamw", "muon"], Meta(description="Muon makes small models learn faster; AdamW suits all.")
+    ] = "muon"
+    learning_rate: Annotated[float, Meta(gt=0, description="The highest learning rate.")] = 2e-2
     steps: Annotated[int, Meta(ge=1, description="How many updates are made.")] = 600
     mistakes: Annotated[
         float, Meta(ge=0, le=1, description="The share of demonstrations in which the expert makes mistakes.")
@@ -70,8 +76,9 @@ class GRPOConfig(LanguageConfig):
     group: Annotated[int, Meta(ge=2, description="Conversations that start from one snapshot and are compared.")] = 8
     iterations: Annotated[int, Meta(ge=1, description="Updates made with the same conversations.")] = 1
     beta: Annotated[float, Meta(ge=0, description="The weight of the divergence from the model at the start.")] = 0.0
-    clip_low: Annotated[float, Meta(gt=0, description="How far a token's ratio counts below 1.")] = 0.2
-    clip_high: Annotated[float, Meta(gt=0, description="How far a token's ratio counts above 1.")] = 0.2
+    clip_ratio: Annotated[
+        tuple[float, float], Meta(description="How far a ratio of probabilities counts below 1, and above it.")
+    ] = (0.2, 0.2)
     vllm: Annotated[
         Literal["off", "server", "colocate"], Meta(description="Sample with vLLM: a server of TRL's, or this process.")
     ] = "off"

@@ -9,11 +9,12 @@ from typing import Any
 from ..envs.errors import BadArgument
 from ..policies.local import Loaded
 from ..policies.local.prompt import Prompt
+from .branches import HELD, Branches
 from .configs import REFERENCE, DPOConfig
 from .episode import Stage
 from .held_out import training_scenes
 from .language import LanguageTrainer
-from .pairs import HELD, PAIRS, Branches, Pairs
+from .pairs import PAIRS, Pairs
 from .telling import Told
 
 

@@ -117,21 +117,28 @@ def test_scenes(env_id: str, arguments: Mapping[str, Any], count: int) -> tuple[
 
 
 def training_scenes(
-    env_id: str, arguments: Mapping[str, Any], seed: int, count: int, reserved: Collection[str] = ()
+    env_id: str,
+    arguments: Mapping[str, Any],
+    seed: int,
+    count: int,
+    reserved: Collection[str] = (),
+    evenly: bool = False,
 ) -> tuple[str, ...]:
     """So many scenes of the train split, drawn with replacement and none of them `reserved`.
 
-    A longer draw of the same seed begins with the same ones.
+    A longer draw of the same seed begins with the same ones. With `evenly` each kind of scene is drawn as often.
     """
     pool, kept = _pool(env_id, arguments, "train", whole=False), frozenset(reserved)
     if all(pool[number] in kept for number in range(len(pool))):  # as a rule, the first one is not
         raise BadArgument(
             f"All {len(pool)} scenes to train on are held out: give more of them in scenes=, or hold out fewer."
         )
+    pools = pool.by_kind() if evenly else [pool]
     generator = np.random.default_rng(seed)
     names: list[str] = []
     while len(names) < count:
-        name = pool.draw(generator)
+        drawn = pools[int(generator.integers(len(pools)))] if evenly else pool
+        name = drawn.draw(generator)
         if name not in kept:
             names.append(name)
     return tuple(names)

@@ -19,7 +19,7 @@ from .configs import REFERENCE, Dealt, LanguageConfig
 from .folder import FILES, Share, Summary
 from .held_out import HeldOut, test_scenes, validation_scenes
 from .telling import Callback, Told, rank
-from .watch import Evaluation, Watch, watch
+from .watch import Evaluation, Watch, silent, watch
 
 L = TypeVar("L", bound=LanguageConfig)
 
@@ -71,7 +71,7 @@ class LanguageTrainer(Trainer[L]):
     ) -> Local:
         """Train, and give the trained policy."""
         last = self._last() if resume else None
-        with self.telling(callbacks=callbacks, progress=progress, after=last and last[0]) as told:
+        with self.telling(callbacks=callbacks, progress=progress, after=last and last[0]) as told, silent():
             loaded = self.start()
             if last is None:
                 self._tested(loaded, told, "before")
@@ -90,7 +90,7 @@ class LanguageTrainer(Trainer[L]):
         """Write the model and its tokenizer as a folder of Hugging Face's: `hf:FOLDER` is a policy."""
         if self._loaded is None:
             raise BadArgument(f"{self.name} has not trained yet, and has nothing to save: call train() first.")
-        for part in self._loaded:
+        for part in self._loaded if rank() == 0 else ():
             part.save_pretrained(folder)
 
     def _last(self) -> tuple[int, Path]:

@@ -14,14 +14,20 @@ ADAM_SHARE = 0.15
 
 def muon(model: nn.Module, learning_rate: float, weight_decay: float) -> Optimizer:
     """Muon for the matrices between a model's embeddings and its head, AdamW for what else is trained."""
-    ends = {id(weight) for part in (model.get_input_embeddings(), model.get_output_embeddings()) for weight in part.parameters()}
-    weights = [weight for weight in model.parameters() if weight.requires_grad]
-    within = [weight for weight in weights if weight.ndim == 2 and id(weight) not in ends]
-    others = [weight for weight in weights if not (weight.ndim == 2 and id(weight) not in ends)]
-    return Both(
-        Muon(within, lr=learning_rate, momentum=0.95, weight_decay=weight_decay),
-        AdamW(others, lr=ADAM_SHARE * learning_rate, betas=(0.9, 0.95), weight_decay=weight_decay),
-    )
+    ends = [*model.get_input_embeddings().parameters(), *model.get_output_embeddings().parameters()]
+    outer = {id(weight) for weight in ends}
+    within: list[nn.Parameter] = []
+    others: list[nn.Parameter] = []
+    for weight in model.parameters():
+        if weight.requires_grad:
+            (within if weight.ndim == 2 and id(weight) not in outer else others).append(weight)
+    parts: list[Optimizer] = []
+    if within:
+        parts.append(Muon(within, lr=learning_rate, momentum=0.95, weight_decay=weight_decay))
+    if others:
+        rate = ADAM_SHARE * learning_rate
+        parts.append(AdamW(others, lr=rate, betas=(0.9, 0.95), weight_decay=weight_decay))
+    return Both(*parts)
 
 
 class Both(Optimizer):

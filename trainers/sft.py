@@ -36,7 +36,10 @@ class SFT(LanguageTrainer[SFTConfig]):
         from . import through_trl
 
         config = self.config
-        scenes = training_scenes(self.env_id, self.arguments, config.seed, config.steps * config.batch, self.reserved)
+        # Evenly, so that what only a rare kind asks for is learnt too.
+        scenes = training_scenes(
+            self.env_id, self.arguments, config.seed, config.steps * config.batch, self.reserved, evenly=True
+        )
         drawn = [
             *demonstrations(self.env_id, self.arguments, Prompt(loaded.tokenizer), scenes, config.mistakes, config.seed)
         ]

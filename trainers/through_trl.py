@@ -14,18 +14,22 @@ from typing import Any
 import msgspec
 import torch
 from datasets import Dataset
+from peft import LoraConfig
 from torch import Tensor
+from transformers import Trainer
 from trl import DPOConfig, DPOTrainer, GRPOConfig, GRPOTrainer, SFTConfig, SFTTrainer
 from trl.trainer.dpo_trainer import DataCollatorForPreference
 from trl.trainer.utils import FusedCausalLMOutput
 
 from ..policies.local import Loaded
+from .branches import Pair
 from .configs import Dealt, LanguageConfig
 from .configs import DPOConfig as PreferenceSettings
 from .configs import GRPOConfig as Settings
 from .demonstrations import Demonstration
 from .episode import Episode
-from .pairs import Pair, Pairs
+from .optimizer import muon
+from .pairs import Pairs
 
 WIDE = 8192
 """The most tokens that are trained on in one pass, unless one conversation alone has more."""
@@ -61,6 +65,13 @@ def common(config: LanguageConfig, folder: Path, dealt: Dealt) -> dict[str, Any]
     }
 
 
+def adapters(config: LanguageConfig) -> LoraConfig | None:
+    """The matrices that are trained in place of a model's own, where they are."""
+    if not config.lora:
+        return None
+    return LoraConfig(r=config.lora, lora_alpha=2 * config.lora, target_modules="all-linear", task_type="CAUSAL_LM")
+
+
 SCHEDULES = {"cosine": "cosine", "linear": "linear", "constant": "constant_with_warmup"}
 
 
@@ -79,12 +90,15 @@ def sft(
         train_sampling_strategy="sequential",
         max_length=None,
     )
-    trainer = SFTTrainer(
-        loaded.model,
-        arguments,
-        train_dataset=Dataset.from_dict(rows),
-        processing_class=loaded.tokenizer,
-    )
+    with silenced():
+        trainer = Demonstrations(
+            loaded.model,
+            arguments,
+            train_dataset=Dataset.from_dict(rows),
+            processing_class=loaded.tokenizer,
+            peft_config=adapters(config),
+        )
+    trainer.optimizing = config
     lighten(trainer.accelerator.unwrap_model(trainer.model))
     return trainer
 
@@ -108,8 +122,8 @@ def grpo(
         max_completion_length=config.max_new_tokens,
         temperature=config.temperature,
         beta=config.beta,
-        epsilon=config.clip_low,
-        epsilon_high=config.clip_high,
+        epsilon=config.clip_ratio[0],
+        epsilon_high=config.clip_ratio[1],
         shuffle_dataset=False,
         use_vllm=config.vllm != "off",
         **({} if config.vllm == "off" else {"vllm_mode": config.vllm}),
@@ -122,7 +136,9 @@ def grpo(
             train_dataset=Dataset.from_dict({"prompt": list(scenes)}),
             processing_class=loaded.tokenizer,
             rollout_func=rollouts,
+            peft_config=adapters(config),
         )
+    trainer.optimizing = config
     for model in filter(None, (trainer.model, trainer.ref_model)):
         lighten(trainer.accelerator.unwrap_model(model), config.temperature)
     return trainer
@@ -156,7 +172,7 @@ class Preferences(DPOTrainer):
             loaded.model,
             None,
             arguments,
-            data_collator=list,
+            data_collator=list,  # type: ignore[arg-type]  # numbers, until they are asked for
             train_dataset=Dataset.from_dict({"row": list(range(count))}),
             processing_class=loaded.tokenizer,
         )
@@ -168,7 +184,7 @@ class Preferences(DPOTrainer):
     def _precompute_ref_logps(self, dataset: Dataset, *others: Any) -> Dataset:
         return dataset  # they come with the pairs
 
-    def _prepare_inputs(self, inputs: list[dict[str, int]]) -> Any:
+    def _prepare_inputs(self, inputs: Any) -> Any:
         pairs = self._pairs.of([each["row"] for each in inputs], self._scored)
         return super()._prepare_inputs(self._padded([msgspec.structs.asdict(pair) for pair in pairs]))
 
@@ -228,7 +244,24 @@ def columns(episodes: Sequence[Episode]) -> dict[str, list[Any]]:
     }
 
 
-class Conversations(GRPOTrainer):
+class Optimised(Trainer):
+    """A trainer with the optimiser that was asked for."""
+
+    optimizing: LanguageConfig
+
+    def create_optimizer(self, model: Any = None) -> Any:
+        """TRL's own, or Muon."""
+        config = self.optimizing
+        if self.optimizer is None and config.optimizer == "muon":
+            self.optimizer = muon(model or self.model, config.learning_rate, config.weight_decay)
+        return super().create_optimizer(model)
+
+
+class Demonstrations(Optimised, SFTTrainer):
+    """TRL's SFT."""
+
+
+class Conversations(Optimised, GRPOTrainer):
     """TRL's GRPO, with an advantage for each token where turns are credited, and little computed on padding."""
 
     _counted: Tensor | None = None
