@@ -169,7 +169,7 @@ def begun(args: Args, vocabulary: int) -> Llama:
     model = Llama({**config, "bos_token_id": None, "eos_token_id": 1, "pad_token_id": 0})
     for weight in model.parameters():
         if weight.dim() == 2:
-            nn.init.normal_(weight, std=0.08)
+            nn.init.normal_(weight, std=args.width**-0.5)
     for (
         layer
     ) in model.layers:  # what a head moves arrives as what it was: so copying, which is most of it, is soon learned
@@ -207,8 +207,8 @@ TEMPLATE = (  # for those who load what was saved: it says what `shown` does
 )
 PIECES = (  # no token reaches beyond one of these; ids, numbers and names stay whole, for split ones are hard to copy
     r'\{?"type":"[a-z_]+"(?:,"[a-z_]+":(?:\["|"|))?|\[[a-z_]+\] '  # the head of an action; of a tool's result
-    r'|[.,;:)\]?!]+ (?:[a-z]+ )?|(?:["\[\]{},:]|(?<=")[a-z_0-9]+(?=":))+'  # what parts two values in it; in an action
-    r"|[A-Z]?[0-9]+|[A-Z]{2,}|@[a-z.]+[a-z]|[A-Za-z_']+ ?| ?[(\[]|\s+|[^A-Za-z0-9\s]"
+    r'|[.,:)\]?!]+ (?:[a-z]+ )?|(?:["\[\]{},:]|(?<=")[a-z_0-9]+(?=":))+'  # what parts two values in it; in an action
+    r"|[A-Z]?[0-9]+|[A-Z]{2,}|@[a-z.]+[a-z]|[A-Za-z_']+ ?|; | ?[(\[]|\s+|[^A-Za-z0-9\s]"
 )
 
 

@@ -21,13 +21,13 @@ SPLIT = "|".join(
     [
         r'\{?"type":"[a-z_]+"(?:,"[a-z_]+":(?:\["|"|))?',  # the head of an action, up to its first value
         r"\[[a-z_]+\] ",  # the head of a tool's result
-        r"[.,;:)\]?!]+ (?:[a-z]+ )?",  # what parts two values of a result or two words, with the word behind it
+        r"[.,:)\]?!]+ (?:[a-z]+ )?",  # what parts two values or two words, with a label such as "color" behind it
         r'(?:["\[\]{},:]|(?<=")[a-z_0-9]+(?=":))+',  # what stands between two values of an action, keys and all
         r"[A-Z]?[0-9]+",  # an id or a number
         r"[A-Z]{2,}",
         r"@[a-z.]+[a-z]",
-        r"[A-Za-z_']+ ?",  # a word takes the space behind it, so that a name is the same in a sentence and in JSON
-        r" ?[(\[]",
+        r"[A-Za-z_']+(?: (?!\())?",  # a word takes the space behind it, so that a name is the same in a sentence and in JSON
+        r"; | ?[(\[]",
         r"\s+",
         r"[^A-Za-z0-9\s]",
     ]

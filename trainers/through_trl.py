@@ -22,6 +22,7 @@ from trl.trainer.dpo_trainer import DataCollatorForPreference
 from trl.trainer.utils import FusedCausalLMOutput
 
 from ..policies.local import Loaded
+from ..policies.local.load import unwrapped
 from .branches import Pair
 from .configs import Dealt, LanguageConfig
 from .configs import DPOConfig as PreferenceSettings
@@ -341,7 +342,7 @@ def chunks(lengths: Sequence[int]) -> Iterator[list[int]]:
 
 def lighten(model: Any, temperature: float = 1.0) -> None:
     """Score only the positions that have a label: where there is no Triton, TRL's head scores all of them."""
-    base = model.get_base_model() if hasattr(model, "peft_config") else model
+    base = unwrapped(model)
     config = base.config.get_text_config()
     odd = ("final_logit_softcapping", "logit_scale", "output_multiplier", "lm_head_multiplier", "logits_scaling")
     if base.device.type != "cpu" or any(getattr(config, name, None) is not None for name in odd):

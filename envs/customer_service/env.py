@@ -249,7 +249,7 @@ class CustomerServiceEnv(ConversationEnv):
     >>> observation, info = env.reset(seed=7)
     >>> observation, reward, terminated, truncated, info = env.step({"type": "list_products"})
     >>> print(observation["messages"][-1]["content"])
-    [list_products] rain jacket P1; water bottle P2
+    [list_products] rain jacket (P1); water bottle (P2)
 
     ```
 

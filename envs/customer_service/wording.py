@@ -231,7 +231,7 @@ def _view(name: str, view: dict[str, Any]) -> str:
     if name == "customer":
         return f"customer_id {view['customer_id']}"
     if "name" in view:
-        return f"{view['name']} {name}"
+        return f"{view['name']} ({name})"
     parts = [f"{field} {value}" if field in PLAIN else FIELDS[field](value) for field, value in view.items()]
     return f"{name}: {'; '.join(filter(None, parts)) or 'unchanged'}"
 
@@ -242,7 +242,7 @@ def _options(options: dict[str, str]) -> str:
 
 def _items(items: list[dict[str, Any]]) -> str:
     return "; ".join(
-        [f"{i['name']} {i['product']}, {_options(i['options'])}: {i['item']}, price {i['price']}" for i in items]
+        [f"{i['name']} ({i['product']}), {_options(i['options'])}: {i['item']}, price {i['price']}" for i in items]
     )
 
 

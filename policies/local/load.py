@@ -69,6 +69,11 @@ def _model(folder: Path, device: torch.device, dtype: str | torch.dtype) -> Any:
     return model.to(device).eval()
 
 
+def unwrapped(model: Any) -> Any:
+    """A model without what peft wraps around it: the matrices that it adds are within, and stay."""
+    return model.get_base_model() if hasattr(model, "get_base_model") else model
+
+
 def windows(model: Any) -> dict[str, int | None]:
     """The kinds of layers that a model has, and how far back each one looks; `None` is all the way."""
     config = model.config.get_text_config(decoder=True)

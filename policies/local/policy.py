@@ -16,7 +16,7 @@ from ...rewards.errors import InfrastructureError
 from ..base import Kind, Policy, Usage
 from .choose import Chance
 from .grammar import Grammar
-from .load import Loaded, context, load
+from .load import Loaded, context, load, unwrapped
 from .prompt import Prompt
 from .sampler import Row, Sampler
 from .talk import Part, Talk, Tokens
@@ -60,7 +60,8 @@ class Local(Policy):
         for name, number in (("max_new_tokens", max_new_tokens), ("batch", batch)):
             if number < 1:
                 raise BadArgument(f"{name}={number!r} must be a whole number from 1 up.")
-        self.model, tokenizer = path if isinstance(path, Loaded) else load(path, device, dtype)
+        model, tokenizer = path if isinstance(path, Loaded) else load(path, device, dtype)
+        self.model = unwrapped(model)
         self.prompt = Prompt(tokenizer, template, template_options)
         self.parallel = batch
         self._name = type(self.model).__name__ if isinstance(path, Loaded) else f"hf:{path}"
