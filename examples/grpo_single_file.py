@@ -208,7 +208,7 @@ TEMPLATE = (  # for those who load what was saved: it says what `shown` does
 PIECES = (  # no token reaches beyond one of these; ids, numbers and names stay whole, for split ones are hard to copy
     r'\{?"type":"[a-z_]+"(?:,"[a-z_]+":(?:\["|"|))?|\[[a-z_]+\] '  # the head of an action; of a tool's result
     r'|[.,:)\]?!]+ (?:[a-z]+ )?|(?:["\[\]{},:]|(?<=")[a-z_0-9]+(?=":))+'  # what parts two values in it; in an action
-    r"|[A-Z]?[0-9]+|[A-Z]{2,}|@[a-z.]+[a-z]|[A-Za-z_']+ ?|; | ?[(\[]|\s+|[^A-Za-z0-9\s]"
+    r"|[A-Z]?[0-9]+|[A-Z]{2,}|@[a-z.]+[a-z]|[A-Za-z_']+(?: (?!\())?|; | ?[(\[]|\s+|[^A-Za-z0-9\s]"
 )
 
 

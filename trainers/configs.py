@@ -102,9 +102,6 @@ class DPOConfig(LanguageConfig):
     beta: Annotated[
         float, Meta(gt=0, description="How dearly a departure from the model that made the pairs is bought.")
     ] = 0.1
-    loss: Annotated[
-        Literal["sigmoid", "ipo", "hinge"], Meta(description="What a preference costs: DPO's own loss, or another.")
-    ] = "sigmoid"
 
 
 class Dealt(NamedTuple):

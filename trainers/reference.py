@@ -37,6 +37,8 @@ SPLIT = "|".join(
 MARK = "stateset_gym_reference"
 """What the configuration of a model that was made here holds."""
 PAD, END, ROLES = "<|pad|>", "<|end|>", ("<|system|>", "<|user|>", "<|assistant|>")
+THINKING = ("<think>", "</think>")
+"""What stands around the thoughts before an action."""
 TEMPLATE = (
     "{% for message in messages %}<|{{ message.role }}|>{{ message.content }}"
     "{{ eos_token if message.role == 'assistant' }}{% endfor %}"
@@ -56,7 +58,7 @@ def tokenizer(env_id: str, vocabulary: int = 2048, conversations: int = 2000, **
     made.decoder = decoders.ByteLevel()
     trainer = BpeTrainer(
         vocab_size=vocabulary,
-        special_tokens=[PAD, END, *ROLES],
+        special_tokens=[PAD, END, *ROLES, *THINKING],
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )

@@ -156,53 +156,13 @@ def dpo(
     arguments = DPOConfig(
         **common(config, folder, dealt),
         beta=config.beta,
-        loss_type=[config.loss],
         max_length=None,
         precompute_ref_log_probs=True,
         remove_unused_columns=False,
         train_sampling_strategy="sequential",
     )
-    return Preferences(loaded, arguments, config.steps * config.batch, pairs)
-
-
-class Preferences(DPOTrainer):
-    """TRL's DPO, with pairs of ids that are made while it trains: what it is dealt are their numbers."""
-
-    def __init__(self, loaded: Loaded, arguments: DPOConfig, count: int, pairs: Pairs) -> None:
-        super().__init__(
-            loaded.model,
-            None,
-            arguments,
-            data_collator=list,  # type: ignore[arg-type]  # numbers, until they are asked for
-            train_dataset=Dataset.from_dict({"row": list(range(count))}),
-            processing_class=loaded.tokenizer,
-        )
-        self._pairs, self._padded = pairs, DataCollatorForPreference(loaded.tokenizer.pad_token_id)
-
-    def _prepare_dataset(self, dataset: Dataset, *others: Any) -> Dataset:
-        return dataset  # TRL would tokenise
-
-    def _precompute_ref_logps(self, dataset: Dataset, *others: Any) -> Dataset:
-        return dataset  # they come with the pairs
-
-    def _prepare_inputs(self, inputs: Any) -> Any:
-        pairs = self._pairs.of([each["row"] for each in inputs], self._scored)
-        return super()._prepare_inputs(self._padded([msgspec.structs.asdict(pair) for pair in pairs]))
-
-    @torch.no_grad()
-    def _scored(self, pairs: Sequence[Pair]) -> None:
-        """Give pairs the log-probabilities that the model gives their answers now."""
-        model = self.accelerator.unwrap_model(self.model)
-        lengths = [2 * len(pair.prompt_ids + max(pair.chosen_ids, pair.rejected_ids, key=len)) for pair in pairs]
-        for rows in chunks(lengths) if pairs else ():
-            some = [pairs[row] for row in rows]
-            given = super()._prepare_inputs(self._padded([msgspec.structs.asdict(pair) for pair in some]))
-            ids, mask = given["input_ids"], given["attention_mask"]
-            labels = ids.masked_fill(given["completion_mask"] == 0, -100)
-            with self.accelerator.autocast():
-                found = model(input_ids=ids, attention_mask=mask, labels=labels, fused_lm_head=True).log_probs
-            for pair, chosen, rejected in zip(some, *found.sum(1).chunk(2), strict=True):
-                pair.ref_chosen_logps, pair.ref_rejected_logps = chosen.item(), rejected.item()
+    with silenced():
+        return Preferences(config, loaded, arguments, pairs)
 
 
 @contextlib.contextmanager
@@ -327,6 +287,48 @@ class Conversations(Optimised, GRPOTrainer):
                 whole[rows] = spread
         logps, entropies = (whole[:, -logits_to_keep:] for whole in found)
         return logps, entropies if compute_entropy else None, None
+
+
+class Preferences(Optimised, DPOTrainer):
+    """TRL's DPO, with pairs of ids that are made while it trains: what it is dealt are their numbers."""
+
+    def __init__(self, config: PreferenceSettings, loaded: Loaded, arguments: DPOConfig, pairs: Pairs) -> None:
+        super().__init__(
+            loaded.model,
+            None,
+            arguments,
+            data_collator=list,  # type: ignore[arg-type]  # numbers, until they are asked for
+            train_dataset=Dataset.from_dict({"row": list(range(config.steps * config.batch))}),
+            processing_class=loaded.tokenizer,
+            peft_config=adapters(config),
+        )
+        self.optimizing = config
+        self._pairs, self._padded = pairs, DataCollatorForPreference(loaded.tokenizer.pad_token_id)
+
+    def _prepare_dataset(self, dataset: Dataset, *others: Any) -> Dataset:
+        return dataset  # TRL would tokenise
+
+    def _precompute_ref_logps(self, dataset: Dataset, *others: Any) -> Dataset:
+        return dataset  # they come with the pairs
+
+    def _prepare_inputs(self, inputs: Any) -> Any:
+        pairs = self._pairs.of([each["row"] for each in inputs], self._scored)
+        return super()._prepare_inputs(self._padded([msgspec.structs.asdict(pair) for pair in pairs]))
+
+    @torch.no_grad()
+    def _scored(self, pairs: Sequence[Pair]) -> None:
+        """Give pairs the log-probabilities that the model gives their answers now."""
+        model = self.accelerator.unwrap_model(self.model)
+        lengths = [2 * len(pair.prompt_ids + max(pair.chosen_ids, pair.rejected_ids, key=len)) for pair in pairs]
+        for rows in chunks(lengths) if pairs else ():
+            some = [pairs[row] for row in rows]
+            given = super()._prepare_inputs(self._padded([msgspec.structs.asdict(pair) for pair in some]))
+            ids, mask = given["input_ids"], given["attention_mask"]
+            labels = ids.masked_fill(given["completion_mask"] == 0, -100)
+            with self.accelerator.autocast():
+                found = model(input_ids=ids, attention_mask=mask, labels=labels, fused_lm_head=True).log_probs
+            for pair, chosen, rejected in zip(some, *found.sum(1).chunk(2), strict=True):
+                pair.ref_chosen_logps, pair.ref_rejected_logps = chosen.item(), rejected.item()
 
 
 def chunks(lengths: Sequence[int]) -> Iterator[list[int]]:

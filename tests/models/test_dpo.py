@@ -1,6 +1,5 @@
 """A pair is one turn as it was sampled, what is learnt of it is that turn alone, and a resumed run is the same run."""
 
-import copy
 import re
 from dataclasses import fields
 
@@ -11,7 +10,6 @@ from torch.nn.functional import logsigmoid
 
 from stateset_gym import trainers
 from stateset_gym.envs.errors import BadArgument
-from stateset_gym.policies.local import Local
 from stateset_gym.policies.local.load import load
 from stateset_gym.policies.local.prompt import Prompt
 from stateset_gym.policies.local.sampler import Sampler
@@ -109,7 +107,8 @@ def test_its_prompt_is_the_transcript_up_to_its_turn_with_the_ids_that_were_samp
             )
             words = prompt.words([*answer[:-1]] if answer[-1] == stop else [*answer])
             observation, _, terminated, truncated, _ = env.step(words)
-            assert not (terminated or truncated), turn
+            assert not terminated, turn
+            assert not truncated, turn
         assert prompt.text(observation["messages"]) == pair.prompt == prompt.words(pair.prompt_ids)
         assert (pair.chosen, pair.rejected) == (prompt.words(pair.chosen_ids), prompt.words(pair.rejected_ids))
         for ids in (pair.chosen_ids, pair.rejected_ids):

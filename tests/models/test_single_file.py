@@ -276,10 +276,10 @@ def learned(tmp_path_factory):
 
 
 def test_it_learns_echo(learned):
-    args, results, folder = learned
-    assert results["before"]["successes"] / args.held_out < 0.6
-    assert results["after"]["successes"] / args.held_out > 0.8
-    assert results["after"]["low"] > results["before"]["high"]
+    _, results, folder = learned
+    success = [row["success"] for row in results["updates"]]
+    assert sum(success[:3]) / 3 < 0.75
+    assert sum(success[-3:]) / 3 > 0.95
     assert max(row["off"] for row in results["updates"]) < 1e-4
     assert json.loads((folder / "results.json").read_text()) == results
     assert Tokenizer.from_file(str(folder / "tokenizer.json")).get_vocab_size() > 300

@@ -1,0 +1,104 @@
+"""The small model to begin with: its tokenizer spells everything, ids and numbers are whole, and it is a plain folder."""
+
+import pytest
+import torch
+import transformers
+
+from stateset_gym.policies.local.prompt import Prompt
+from stateset_gym.policies.rollout import rollout
+from stateset_gym.policies.runs import Setting
+from stateset_gym.policies.scripted import Expert
+from stateset_gym.trainers import reference
+
+from .trained import BARE, ECHO, SERVICE, TRIAGE, scenes, tokenizer, untrained
+
+IDS = (ECHO, TRIAGE, SERVICE)
+
+
+def transcripts(env_id, split, count=10):
+    env = Setting(env_id, "", {**BARE, "split": split}).env()
+    expert = Expert(type(env))
+    for number in range(count):
+        yield rollout(expert, env, f"{env_id.partition('/')[2]}/{split}/easy/{number:06d}").messages
+
+
+@pytest.mark.parametrize("env_id", IDS)
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_every_transcript_is_spelt_and_read_back(env_id, split):
+    prompt = Prompt(tokenizer(env_id))
+    for messages in transcripts(env_id, split):
+        text = prompt.text(messages, asked=False)
+        assert prompt.words(prompt.ids(text)) == text
+
+
+def test_whatever_a_user_writes_is_spelt():
+    prompt = Prompt(tokenizer(ECHO))
+    text = "Grüße, 東京 \n\t 12345 <not a token> {}"
+    assert prompt.words(prompt.ids(text)) == text
+
+
+@pytest.mark.parametrize("env_id", IDS)
+def test_a_turn_ends_with_the_one_token_that_stops_it(env_id):
+    words = tokenizer(env_id)
+    prompt = Prompt(words)
+    assert prompt.stops == {words.eos_token_id}
+    ids = prompt.ids(
+        prompt.text([{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "x"}], asked=False)
+    )
+    assert ids[-1] == words.eos_token_id
+    assert ids.count(words.eos_token_id) == 1
+
+
+def test_the_same_tokenizer_is_made_again():
+    one, two = (reference.tokenizer(ECHO, 512, 30, **BARE).backend_tokenizer.to_str() for _ in range(2))
+    assert one == two
+
+
+def test_a_word_is_one_token_where_it_is_read_and_where_it_is_said():
+    """Copying is looking up: what the customer asks for and what the agent says is the same id."""
+    words = tokenizer(ECHO)
+    for messages in transcripts(ECHO, "train"):
+        said = words.tokenize(messages[-1]["content"])
+        assert len(said) <= 4
+        assert {*said} & {*words.tokenize(messages[0]["content"])}
+
+
+def test_the_model_is_a_folder_as_any_other(tmp_path):
+    model, words = untrained(ECHO)
+    model.save_pretrained(tmp_path)
+    words.save_pretrained(tmp_path)
+    again = transformers.AutoModelForCausalLM.from_pretrained(tmp_path)
+    spelt = transformers.AutoTokenizer.from_pretrained(tmp_path)
+    chat = [{"role": "user", "content": "Please say amber."}]
+    shown = [each.apply_chat_template(chat, add_generation_prompt=True, tokenize=False) for each in (words, spelt)]
+    assert shown[0] == shown[1] == "<|user|>Please say amber.<|assistant|>"
+    ids = torch.tensor([spelt.encode(shown[0], add_special_tokens=False)])
+    with torch.no_grad():
+        assert torch.equal(model(ids).logits, again.eval()(ids).logits)
+    assert getattr(again.config, reference.MARK)
+
+
+def test_weights_follow_from_the_seed():
+    one, two, other = (untrained(ECHO, seed).model for seed in (0, 0, 1))
+    before = torch.random.get_rng_state()
+    untrained(ECHO, 3)
+    pairs = [*zip(one.parameters(), two.parameters(), other.parameters(), strict=True)]
+    assert all(torch.equal(a, b) for a, b, _ in pairs)
+    assert any(not torch.equal(a, c) for a, _, c in pairs)
+    assert before.shape == torch.random.get_rng_state().shape
+
+
+def test_an_untrained_head_hands_on_what_it_looks_at():
+    """A head's value and output matrices undo each other, up to one half."""
+    model = untrained(SERVICE).model
+    for layer in model.model.layers:
+        handed = layer.self_attn.o_proj.weight @ layer.self_attn.v_proj.weight
+        torch.testing.assert_close(handed, torch.eye(len(handed)) / 2, atol=1e-5, rtol=0)
+
+
+def test_the_scenes_it_is_made_of_are_those_of_training():
+    """No word of the test split is looked at."""
+    seen = " ".join(reference.spoken(SERVICE, 40, BARE))
+    names = {f"CustomerService-v0/test/easy/{number:06d}" for number in range(3)}
+    assert not names & {*scenes(SERVICE, 40)}
+    assert "W" in seen
