@@ -56,10 +56,11 @@ format: .venv/installed ## format the sources and mend what the linter can
 	.venv/bin/python -m ruff format .
 	.venv/bin/python -m ruff check --fix .
 
-bench: .venv/installed ## measure the environments' speed beside CartPole's, and that of evaluations and local models
+bench: .venv/installed ## measure the speed of environments beside CartPole's, of evaluations, local models and training
 	.venv/bin/python benchmarks/env_speed.py $(ARGS)
 	.venv/bin/python benchmarks/evaluation_speed.py
 	.venv/bin/python benchmarks/local_policy.py
+	.venv/bin/python benchmarks/lm_training.py
 
 clean: ## remove the virtual environments and everything that was built
 	rm -rf .venv .venv-oldest build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -1,10 +1,10 @@
 """Where the time of GRPO goes, and what a cache kept across turns saves: python benchmarks/lm_training.py [--json].
 
 A small model learns from the expert for a moment, so that its conversations are real ones, and then from its own: each
-update is cut into its stages. The same model then holds the same conversations in three ways: with its cache kept
-across turns, with every transcript read anew at every turn, and by Transformers' `generate` on left-padded transcripts,
-which is how TRL samples. The draws are alike, so that the tokens are the same, and are not counted in the third way.
-Where there is an accelerator, a larger model does it all in bfloat16, and its whole loop runs with re-reading too.
+update is cut into its stages. The whole loop runs again with every transcript read anew at every turn. Then the same
+model holds the same conversations once with its cache kept and once by Transformers' `generate` on left-padded
+transcripts, which is how TRL samples: the draws are alike, so that the tokens are the same, and are not counted there.
+Where there is an accelerator, a larger model does it all in bfloat16. Medians; the first update is not counted.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from statistics import median
 from time import perf_counter, process_time
-from typing import Any, NamedTuple
+from typing import Any
 from unittest import mock
 
 import torch
@@ -37,20 +37,22 @@ import stateset_gym
 from stateset_gym import trainers
 from stateset_gym.envs.conversation import ConversationEnv
 from stateset_gym.policies.local import Local
-from stateset_gym.policies.local.choose import Chance, choose, logprobs
+from stateset_gym.policies.local.choose import choose, logprobs
 from stateset_gym.policies.local.load import load
 from stateset_gym.policies.local.prompt import Prompt
 from stateset_gym.policies.local.sampler import Row, Sampler
 from stateset_gym.trainers import episode
+from stateset_gym.trainers.configs import GRPOConfig
 from stateset_gym.trainers.episode import Stage, Start
 from stateset_gym.trainers.grpo import Rollouts
 from stateset_gym.trainers.held_out import training_scenes
 from stateset_gym.trainers.through_trl import Conversations
 
-ID, EASY, MOST = "StateSet/CustomerService-v0", {"difficulty": "easy"}, 96
+ID, EASY, MOST = "StateSet/CustomerService-v0", {"difficulty": "easy"}, GRPOConfig().max_new_tokens
 ENVIRONMENT, SHARE = "rollout: environment", 0.03
 """The environment's share of the wall time is to be below this."""
-REST = "the rest"
+REST, SPEED = "the rest", "sampled tokens/s, of the whole update"
+UPDATE = {"CPU": "CPU seconds of an update", "wall": "wall seconds of an update"}
 STAGES: list[tuple[str, Any, tuple[str, ...]]] = [
     (ENVIRONMENT, ConversationEnv, ("reset", "step", "snapshot", "restore")),
     ("rollout: tokenising", Prompt, ("text", "ids", "words", "opening")),
@@ -65,31 +67,33 @@ STAGES: list[tuple[str, Any, tuple[str, ...]]] = [
 """The functions whose time each stage is, less that of the stages within."""
 
 
-class Spent(NamedTuple):
-    """Seconds by stage."""
+Spent = dict[str, Counter[str]]
+"""Seconds by stage, of the CPU and of the wall's clock."""
 
-    cpu: Counter[str]
-    wall: Counter[str]
+
+def nothing() -> Spent:
+    """At the beginning."""
+    return {"CPU": Counter(), "wall": Counter()}
 
 
 class Clock:
     """Time belongs to the stage that was entered last, so that the stages add up to all of it."""
 
     def __init__(self) -> None:
-        self._stages, self._last, self._spent = [REST], (process_time(), perf_counter()), Spent(Counter(), Counter())
+        self._stages, self._last, self._spent = [REST], (process_time(), perf_counter()), nothing()
 
     def _lap(self) -> None:
         if torch.accelerator.is_available():
             torch.accelerator.synchronize()
         now = process_time(), perf_counter()
-        for spent, before, after in zip(self._spent, self._last, now, strict=True):
-            spent[self._stages[-1]] += after - before
+        for seconds, before, after in zip(self._spent.values(), self._last, now, strict=True):
+            seconds[self._stages[-1]] += after - before
         self._last = now
 
     def cut(self) -> Spent:
         """What was spent since the last cut."""
         self._lap()
-        found, self._spent = self._spent, Spent(Counter(), Counter())
+        found, self._spent = self._spent, nothing()
         return found
 
     def timed(self, stage: str, function: Callable[..., Any]) -> Callable[..., Any]:
@@ -120,7 +124,9 @@ class Clock:
 class Generated(Sampler):
     """TRL's way: `generate` reads the left-padded whole of every transcript at every turn."""
 
-    clock: Clock
+    def __init__(self, other: Sampler, clock: Clock) -> None:
+        super().__init__(other.model, other._vocabulary, other._stops, other._chance, context=other.context)
+        self._clock = clock
 
     def open(self, ids: list[int]) -> None:
         """Nothing is read beforehand."""
@@ -145,7 +151,7 @@ class Generated(Sampler):
                 max_new_tokens=most, do_sample=True, temperature=self._chance.temperature, top_p=1.0, top_k=0,
                 eos_token_id=stops, pad_token_id=stops[0], disable_compile=True,
             ),
-            logits_processor=[self.clock.timed("draws", drawn)],
+            logits_processor=[self._clock.timed("draws", drawn)],
         )  # fmt: skip
         for row, ids in zip(rows, found[:, width:].tolist(), strict=True):
             row.said, row.logprobs, row.sampled = [], [], []
@@ -155,129 +161,105 @@ class Generated(Sampler):
                     break
 
 
-WAYS = ("cache kept", "read anew", "generate")
-
-
-def held(folder: Path, dtype: str, batch: int, group: int, passes: int) -> dict[str, float]:
-    """The same conversations in the three ways: ratios of the time that they take."""
+def held(folder: Path, given: argparse.Namespace, dtype: str) -> dict[str, float]:
+    """The same conversations in both ways: by how much the one takes more time than the other."""
     loaded, clock = load(folder, "auto", "float32"), Clock()
     told = trainers.make("grpo", ID, env=EASY, model=str(folder)).arguments
-    place = loaded.model.device.type
-    stages = {
-        way: Stage(ID, told, loaded, batch, temperature=1.0, max_new_tokens=MOST, cache=way != WAYS[1]) for way in WAYS
-    }
-    spent: dict[str, list[tuple[float, float]]] = {way: [] for way in WAYS}
-    same = []
-    for number in range(passes + 1):  # the first one warms up
-        scenes = training_scenes(ID, told, number, batch // group)
-        said = {}
-        for way, stage in stages.items():
+    stages = [Stage(ID, told, loaded, given.batch, temperature=1.0, max_new_tokens=MOST) for _ in range(2)]
+    ratios: dict[str, list[float]] = {"CPU": [], "wall": []}
+    alike = []
+    for number in range(given.updates + 1):
+        spent, said = [], []
+        for stage, generates in zip(stages, (False, True), strict=True):
             stage.renew()
-            if way == WAYS[2]:
-                own = stage.policy.sampler
-                stage.policy.sampler = Generated(
-                    own.model, own._vocabulary, own._stops, Chance(1.0), context=stage.policy._context
-                )
-                stage.policy.sampler.clock = clock
-            openings = [stage.opening(scene) for scene in scenes for _ in range(group)]
-            starts = [Start(opening, seed) for seed, opening in enumerate(openings)]
+            if generates:
+                stage.policy.sampler = Generated(stage.policy.sampler, clock)
+            scenes = training_scenes(ID, told, number, given.batch // given.group)
+            openings = [stage.opening(scene) for scene in scenes for _ in range(given.group)]
             clock.cut()
-            with torch.autocast(place, torch.bfloat16, enabled=dtype == "bfloat16"):
-                said[way] = [each.completion_ids for each in stage.play(starts)]
-            took = clock.cut()
-            spent[way].append((took.cpu[REST], took.wall[REST]))
-        same.append(sum(one == other for one, other in zip(said[WAYS[0]], said[WAYS[2]], strict=True)) / batch)
-    kept, *others = ([*zip(*spent[way][1:], strict=True)] for way in WAYS)
-    ratios: dict[str, float] = {"cache kept: CPU seconds of a rollout": median(kept[0])}
-    for way, other in zip(WAYS[1:], others, strict=True):
-        for what, own, theirs in zip(("CPU", "wall"), kept, other, strict=True):
-            ratio = median(slow / fast for fast, slow in zip(own, theirs, strict=True))
-            ratios[f"{way}: {what} time, times that of the cache kept"] = ratio
-    return {**ratios, "conversations that generate holds alike": median(same)}
+            with torch.autocast(loaded.model.device.type, torch.bfloat16, enabled=dtype == "bfloat16"):
+                episodes = stage.play([Start(opening, seed) for seed, opening in enumerate(openings)])
+            spent.append(clock.cut())
+            said.append([each.completion_ids for each in episodes])
+        for kind, found in ratios.items():
+            found.append(spent[1][kind][REST] / spent[0][kind][REST])
+        alike.append(sum(map(list.__eq__, *said)) / given.batch)
+    return {
+        **{f"rollout by generate: {kind} time, times ours": median(found[1:]) for kind, found in ratios.items()},
+        "share of conversations that generate holds alike": median(alike[1:]),
+    }
 
 
-def updated(folder: Path, dtype: str, batch: int, group: int, updates: int) -> dict[str, dict[str, float]]:
+def updated(folder: Path, given: argparse.Namespace, dtype: str) -> tuple[dict[str, Any], dict[str, float]]:
     """Updates of GRPO, by stage and in tokens."""
-    clock, spent = Clock(), list[Spent]()
-    sampled, seen = list[float](), [0.0]
+    clock, updates = Clock(), list[Spent]()
+    sampled, seen = list[float](), list[float]()
 
     def told(event: trainers.Event) -> None:
-        spent.append(clock.cut())
-        sampled.append(event.metrics["sampled_tokens"] * batch)
-        seen.append(event.metrics["num_tokens"])
+        updates.append(clock.cut())
+        sampled.append(event.metrics["sampled_tokens"] * given.batch)
+        seen.append(event.metrics["num_tokens"])  # up to here
 
     with tempfile.TemporaryDirectory() as output, clock.watching():
-        trainers.make(
-            "grpo", ID, env=EASY, model=str(folder), output=f"{output}/run", steps=updates + 1, batch=batch,
-            group=group, max_new_tokens=MOST, dtype=dtype, tested=0, schedule="constant", warmup=0.0,
-        ).train(callbacks=[told])  # fmt: skip
-    counted = range(1, updates + 1)  # the first one warms up
-    names = [*dict.fromkeys(stage for stage, _, _ in STAGES), REST]
-    stages = {
-        f"{what}: {name}": median(getattr(spent[at], what)[name] for at in counted)
-        for name in names
-        for what in Spent._fields
-    }
+        settings = {"env": EASY, "model": str(folder), "batch": given.batch, "group": given.group, "dtype": dtype}
+        settings |= {"max_new_tokens": MOST, "tested": 0, "output": f"{output}/run", "steps": given.updates + 1}
+        trainers.make("grpo", ID, **settings).train(callbacks=[told])
 
     def wall(at: int, *heads: str) -> float:
-        return sum(seconds for name, seconds in spent[at].wall.items() if name.startswith(heads))
+        return sum(seconds for name, seconds in updates[at]["wall"].items() if name.startswith(heads))
 
-    def most_often(found: Callable[[int], float]) -> float:
-        return median(map(found, counted))
+    def usually(figure: Callable[[int], float]) -> float:
+        return median(figure(at) for at in range(1, given.updates + 1))  # the first one warms up
 
-    learn = ("forward", "backward", "optimiser")
-    figures = {
-        "tokens sampled in an update": most_often(lambda at: sampled[at]),
-        "tokens of its conversations": most_often(lambda at: seen[at + 1] - seen[at]),
-        "sampled tokens/s, of the rollout": most_often(lambda at: sampled[at] / wall(at, "rollout")),
-        "tokens/s of conversations, learnt from": most_often(lambda at: (seen[at + 1] - seen[at]) / wall(at, *learn)),
-        "sampled tokens/s, of the whole update": most_often(lambda at: sampled[at] / wall(at, "")),
-        "the environment's share of the wall time": most_often(lambda at: wall(at, ENVIRONMENT) / wall(at, "")),
+    names = dict.fromkeys([*(stage for stage, _, _ in STAGES), REST])
+    stages = {name: {kind: median(each[kind][name] for each in updates[1:]) for kind in updates[0]} for name in names}
+    return stages, {
+        **{update: median(each[kind].total() for each in updates[1:]) for kind, update in UPDATE.items()},
+        "tokens sampled in an update": usually(lambda at: sampled[at]),
+        "tokens of its conversations": usually(lambda at: seen[at] - seen[at - 1]),
+        "sampled tokens/s, of the rollout": usually(lambda at: sampled[at] / wall(at, "rollout")),
+        "tokens/s of conversations, learnt from": usually(
+            lambda at: (seen[at] - seen[at - 1]) / wall(at, "forward", "backward", "optimiser")
+        ),
+        SPEED: usually(lambda at: sampled[at] / wall(at, "")),
+        "the environment's share of the wall time": usually(lambda at: wall(at, ENVIRONMENT) / wall(at, "")),
     }
-    return {"stages": stages, "figures": figures}
 
 
-def taught(folder: Path, given: argparse.Namespace, dtype: str, **size: int) -> Path:
+def taught(folder: Path, steps: int, dtype: str, **size: int) -> Path:
     """A model that has learnt a little from the expert."""
-    settings = {"env": EASY, "steps": given.sft_steps, "batch": 16, "tested": 0, "dtype": dtype, **size}
+    settings = {"env": EASY, "steps": steps, "batch": 16, "tested": 0, "dtype": dtype, **size}
     trainers.make("sft", ID, output=str(folder), **settings).train()
     return folder / "final"
 
 
-def measure(folder: Path, given: argparse.Namespace, dtype: str, loop: bool) -> dict[str, dict[str, float]]:
-    """All of a model's figures; with `loop` the whole loop is run a second time, with re-reading."""
-    found = updated(folder, dtype, given.batch, given.group, given.updates)
-    if loop:
-        with mock.patch.object(episode, "Local", functools.partial(Local, cache=False)):
-            again = updated(folder, dtype, given.batch, given.group, given.updates)
-        speed = "sampled tokens/s, of the whole update"
-        found["figures"][f"{speed}, read anew"] = again["figures"][speed]
-        found["figures"]["times as fast as the loop that reads anew"] = (
-            found["figures"][speed] / again["figures"][speed]
-        )
-    found["figures"] |= held(folder, dtype, given.batch, given.group, given.passes)
-    return found
+def measure(folder: Path, given: argparse.Namespace, dtype: str) -> dict[str, Any]:
+    """All of a model's figures."""
+    stages, figures = updated(folder, given, dtype)
+    with mock.patch.object(episode, "Local", functools.partial(Local, cache=False)):
+        _, again = updated(folder, given, dtype)
+    figures[f"{SPEED}, read anew"] = again[SPEED]
+    for kind, update in UPDATE.items():
+        figures[f"whole loop read anew: {kind} time, times ours"] = again[update] / figures[update]
+    return {"stages": stages, "figures": figures | held(folder, given, dtype)}
 
 
-def show(console: Console, title: str, found: dict[str, dict[str, float]]) -> None:
+def show(console: Console, stages: dict[str, Any], figures: dict[str, float]) -> None:
     """Print a model's figures."""
-    stages, figures = found["stages"], found["figures"]
-    table = Table(title=f"{title}: an update", title_justify="left")
-    table.add_column("stage")
+    table = Table("stage of an update")
     for heading in ("CPU s", "wall s", "share of CPU"):
         table.add_column(heading, justify="right")
-    cpu = {name.partition(": ")[2]: seconds for name, seconds in stages.items() if name.startswith("cpu: ")}
-    for name, seconds in cpu.items():
-        share = seconds / sum(cpu.values())
-        table.add_row(name, f"{seconds:.3f}", f"{stages[f'wall: {name}']:.3f}", f"{share:.1%}")
+    total = sum(each["CPU"] for each in stages.values())
+    for name, each in stages.items():
+        table.add_row(name, f"{each['CPU']:.3f}", f"{each['wall']:.3f}", f"{each['CPU'] / total:.1%}")
     console.print(table)
-    table = Table(title=f"{title}: figures", title_justify="left")
+    table = Table()
     for heading in ("measured", "figure", "target", "reached"):
         table.add_column(heading, justify="right" if heading == "figure" else "left")
     for name, figure in figures.items():
-        shown = f"{figure:,.0f}" if figure >= 100 else f"{figure:.3g}"
-        met = figure < SHARE if name.startswith("the environment's share") else None
-        table.add_row(name, shown, "" if met is None else f"below {SHARE}", {None: "", True: "yes", False: "no"}[met])
+        target = f"below {SHARE}" if name.startswith("the environment's share") else ""
+        reached = ("no", "yes")[figure < SHARE] if target else ""
+        table.add_row(name, f"{figure:,.0f}" if figure >= 100 else f"{figure:.3g}", target, reached)
     console.print(table)
 
 
@@ -287,14 +269,13 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="little of everything, to see that it works")
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
     parser.add_argument("--updates", type=int, help="updates that are counted")
-    parser.add_argument("--passes", type=int, help="rollouts in each of the three ways that are counted")
     parser.add_argument("--batch", type=int, help="conversations of an update")
     parser.add_argument("--group", type=int, default=8)
     parser.add_argument("--sft-steps", type=int, help="batches of 16 that the model learns from the expert at first")
     parser.add_argument("--model", type=Path, help="the folder of a model in place of the small one")
     parser.add_argument("--device", choices=("auto", "cpu"), default="auto")
     given = parser.parse_args()
-    for name, usual, quick in (("updates", 5, 1), ("passes", 3, 1), ("batch", 128, 16), ("sft_steps", 150, 60)):
+    for name, usual, quick in (("updates", 5, 1), ("batch", 128, 16), ("sft_steps", 150, 60)):
         if getattr(given, name) is None:
             setattr(given, name, quick if given.quick else usual)
     if given.device == "cpu":
@@ -302,11 +283,11 @@ def main() -> None:
     torch.set_num_threads(1)
     found = {}
     with tempfile.TemporaryDirectory() as output:
-        small = given.model or taught(Path(output) / "small", given, "float32")
-        found[str(given.model or "the reference model")] = measure(small, given, "float32", loop=False)
+        small = given.model or taught(Path(output) / "small", given.sft_steps, "float32")
+        found[str(given.model or "the reference model")] = measure(small, given, "float32")
         if torch.accelerator.is_available():
-            large = taught(Path(output) / "large", given, "bfloat16", width=768, layers=12, heads=12)
-            found["12 layers, width 768, bfloat16"] = measure(large, given, "bfloat16", loop=True)
+            large = taught(Path(output) / "large", given.sft_steps, "bfloat16", width=768, layers=12)
+            found["12 layers, width 768, bfloat16"] = measure(large, given, "bfloat16")
     device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else "cpu, one thread"
     versions = {"device": str(device), "python": platform.python_version(), "machine": platform.machine()}
     versions |= {each.__name__: each.__version__ for each in (torch, transformers, trl, stateset_gym)}
@@ -315,7 +296,8 @@ def main() -> None:
         return
     console = Console(width=100)
     for name, each in found.items():
-        show(console, f"{ID} easy, {name}, batch {given.batch}", each)
+        console.print(f"GRPO on {ID}, easy: {name}, {given.batch} conversations an update")
+        show(console, **each)
     console.print(", ".join(f"{name} {version}" for name, version in versions.items()))
 
 

@@ -20,6 +20,7 @@ from stateset_gym import policies, trainers
 ID = "StateSet/CustomerService-v0"
 DESK = {"difficulty": "easy", "prompt": "none"}
 SCENES = 1000
+ROWS = (("test, sampled", "test", 1.0), ("test, greedy", "test", 0.0), ("train, sampled", "train", 1.0))
 
 
 def main() -> None:
@@ -43,7 +44,7 @@ def main() -> None:
     grpo.train(progress=True)
 
     table = Table("success", "after SFT", "after GRPO", title=f"{ID}, easy, seed {given.seed}")
-    for name, split, temperature in (("test, sampled", "test", 1.0), ("test, greedy", "test", 0.0), ("train, sampled", "train", 1.0)):
+    for name, split, temperature in ROWS:
         table.add_row(name, *(success(given.output / run / "final", split, temperature) for run in ("sft", "grpo")))
     Console().print(table)
     print(f"{(time.monotonic() - started) / 60:.1f} minutes in all.")
@@ -60,8 +61,8 @@ def success(model: Path, split: str, temperature: float) -> str:
         options={"temperature": temperature, "max_new_tokens": 96, "batch": 256},
         **DESK,
     )
-    found = report.overall.success
-    return f"{found.value:.1%} ({found.low:.1%} to {found.high:.1%})"
+    share, low, high, _ = report.success
+    return f"{share:.1%} ({low:.1%} to {high:.1%})"
 
 
 if __name__ == "__main__":

@@ -47,7 +47,9 @@ class Config:
     evaluate_every: Annotated[
         int, Meta(ge=0, description="Steps from one held-out evaluation to the next; 0: only before and after.")
     ] = 0
-    held_out: Annotated[int, Meta(ge=0, description="Scenes of the test split that an evaluation plays.")] = 200
+    held_out: Annotated[
+        int, Meta(ge=0, description="Scenes of the train split that evaluations play, and training does not.")
+    ] = 200
     patience: Annotated[
         int, Meta(ge=0, description="Evaluations in a row without a better success that end the training; 0: never.")
     ] = 0

@@ -61,9 +61,11 @@ class SFTConfig(LanguageConfig):
     mistakes: Annotated[
         float, Meta(ge=0, le=1, description="The share of demonstrations in which the expert makes mistakes.")
     ] = 0.25
-    width: Annotated[int, Meta(ge=8, description="How wide a reference model is.")] = 128
+    thinking: Annotated[
+        bool, Meta(description="The expert quotes, before an action, the records that its ids are from.")
+    ] = True
+    width: Annotated[int, Meta(ge=32, description="How wide a reference model is; a head for each 32.")] = 128
     layers: Annotated[int, Meta(ge=1, description="How many layers a reference model has.")] = 3
-    heads: Annotated[int, Meta(ge=1, description="How many heads each of its layers has.")] = 4
     vocabulary: Annotated[int, Meta(ge=512, description="The most tokens that a reference tokenizer knows.")] = 2048
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from random import Random
 from typing import Any, NamedTuple
 
@@ -22,6 +22,7 @@ from ..policies.local.prompt import Prompt
 from ..policies.rollout import rollout
 from ..policies.runs import Setting
 from ..policies.scripted import Expert
+from .thoughts import Message, thoughtful
 
 IGNORED = -100
 """The label of a token that is not learnt, as torch's cross-entropy has it."""
@@ -85,30 +86,32 @@ def demonstrations(
     prompt: Prompt,
     scenes: Iterable[str],
     stumbling: float = 0.0,
+    thinking: bool = False,
     seed: int = 0,
 ) -> Iterator[Demonstration]:
-    """The expert's conversations on scenes; in a share of them it stumbles.
+    """The expert's conversations on scenes; in a share of them it stumbles, and it may think before it acts.
 
     A conversation in which a mistake cost the goal or broke a rule is held again without any.
     """
     env = Setting(env_id, "", {**arguments, "split": "train"}).env()
     kind, clean = type(env), Expert(type(env))
     chance = Random(f"{env_id}|{seed}")
+    told: Callable[[Sequence[Message]], Sequence[Message]] = thoughtful if thinking else list
     for number, scene in enumerate(scenes):
         agent = Stumbling(kind, STUMBLES)
         if chance.random() < stumbling:
             episode = rollout(agent, env, scene, trial=number)
             if episode.success and not episode.violations:
-                yield demonstration(episode.messages, prompt, agent.stumbled)
+                yield demonstration(told(episode.messages), prompt, agent.stumbled)
                 continue
-        yield demonstration(rollout(clean, env, scene).messages, prompt)
+        yield demonstration(told(rollout(clean, env, scene).messages), prompt)
 
 
 STUMBLES = 0.25
 """The share of the turns at which a stumbling expert stumbles."""
 
 
-def demonstration(messages: Sequence[Mapping[str, str]], prompt: Prompt, skipped: Iterable[int] = ()) -> Demonstration:
+def demonstration(messages: Sequence[Message], prompt: Prompt, skipped: Iterable[int] = ()) -> Demonstration:
     """A transcript as a model is shown it turn by turn; the answers of the `skipped` turns are no example."""
     unlearnt = {*skipped}
     ids: list[int] = []

@@ -139,9 +139,10 @@ class GRPO(LanguageTrainer[GRPOConfig]):
         return through_trl.grpo(config, self.objective, self.folder.checkpoints, dealt, loaded, scenes, self._rollouts)
 
     def spent(self, steps: int) -> tuple[int, int]:
-        """So many conversations were held."""
-        updates = -(-steps // self.config.iterations)
-        return updates * self.config.batch, self._rollouts.tokens
+        """So many conversations were held; what was sampled in them is told in the metrics, also of other processes."""
+        count = -(-steps // self.config.iterations) * self.config.batch
+        means = [line["sampled_tokens"] for line in self.folder.metrics() if "sampled_tokens" in line]
+        return count, round(count * fmean(means)) if means else self._rollouts.tokens
 
 
 class GSPO(GRPO):

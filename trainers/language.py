@@ -56,6 +56,11 @@ class LanguageTrainer(Trainer[L]):
 
     def start(self) -> Loaded:
         """The model that is trained."""
+        if (Path(self.config.model) / "adapter_config.json").is_file():
+            raise BadArgument(
+                f"model={self.config.model!r} holds LoRA's matrices alone, and no second ones go on top of them: merge "
+                "them into the model first (peft's merge_and_unload), and name the folder of that."
+            )
         return load(self.config.model, "auto", "float32")
 
     @abstractmethod

@@ -16,6 +16,7 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 from ..policies.rollout import Job
 from ..policies.runs import Player, Setting
 from .held_out import training_scenes
+from .thoughts import CLOSE, OPEN
 
 SPLIT = "|".join(
     [
@@ -26,7 +27,7 @@ SPLIT = "|".join(
         r"[A-Z]?[0-9]+",  # an id or a number
         r"[A-Z]{2,}",
         r"@[a-z.]+[a-z]",
-        r"[A-Za-z_']+(?: (?!\())?",  # a word takes the space behind it, so that a name is the same in a sentence and in JSON
+        r"[A-Za-z_']+(?: (?!\())?",  # a word takes the space behind it: a name is the same in sentences and in JSON
         r"; | ?[(\[]",
         r"\s+",
         r"[^A-Za-z0-9\s]",
@@ -37,8 +38,8 @@ SPLIT = "|".join(
 MARK = "stateset_gym_reference"
 """What the configuration of a model that was made here holds."""
 PAD, END, ROLES = "<|pad|>", "<|end|>", ("<|system|>", "<|user|>", "<|assistant|>")
-THINKING = ("<think>", "</think>")
-"""What stands around the thoughts before an action."""
+HEAD = 32
+"""How wide a head is."""
 TEMPLATE = (
     "{% for message in messages %}<|{{ message.role }}|>{{ message.content }}"
     "{{ eos_token if message.role == 'assistant' }}{% endfor %}"
@@ -58,7 +59,7 @@ def tokenizer(env_id: str, vocabulary: int = 2048, conversations: int = 2000, **
     made.decoder = decoders.ByteLevel()
     trainer = BpeTrainer(
         vocab_size=vocabulary,
-        special_tokens=[PAD, END, *ROLES, *THINKING],
+        special_tokens=[PAD, END, *ROLES, OPEN, CLOSE],
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
@@ -76,19 +77,18 @@ def spoken(env_id: str, conversations: int, arguments: Mapping[str, Any]) -> Ite
         yield from (message["content"] for message in episode.messages)
 
 
-def model(
-    tokenizer: Any, width: int = 128, layers: int = 3, heads: int = 4, context: int = 1024, seed: int = 0
-) -> LlamaForCausalLM:
+def model(tokenizer: Any, width: int = 128, layers: int = 3, context: int = 1024, seed: int = 0) -> LlamaForCausalLM:
     """A Llama for a tokenizer, with weights that have learnt nothing; `initialise` says how they are drawn."""
     config = LlamaConfig(
         vocab_size=len(tokenizer),
         hidden_size=width,
         intermediate_size=3 * width,
         num_hidden_layers=layers,
-        num_attention_heads=heads,
-        num_key_value_heads=heads,
+        num_attention_heads=width // HEAD,
+        num_key_value_heads=width // HEAD,
         max_position_embeddings=context,
         tie_word_embeddings=True,
+        rope_parameters={"rope_type": "default", "rope_theta": 1e6},
         bos_token_id=None,
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
@@ -100,24 +100,24 @@ def model(
 
 
 def initialise(model: LlamaForCausalLM, generator: torch.Generator) -> None:
-    """Draw weights of a size that suits a narrow model, with attention that hands on what it looks at.
+    """Draw weights of a size that suits a narrow model, whose layers at first leave the embeddings as they are.
 
     Transformers' own draw (0.02, made for wide models) leaves a narrow one on a plateau where it has learnt what kind
-    of id comes next, but not to copy it. A rotation as the value and its inverse as the output, with one embedding for
-    input and output, makes each head a copy of what it attends to from the first step on.
+    of id comes next, but not to copy it. Here the perceptrons begin with nothing to say, and a rotation as the value
+    and its inverse as the output, with one embedding for input and output, make each head a faint copy of what it
+    attends to from the first step on.
     """
-    width, layers = model.config.hidden_size, model.config.num_hidden_layers
-    large, small = width**-0.5, (2 * width * layers) ** -0.5
+    width = model.config.hidden_size
 
-    def draw(linear: Any, size: float) -> None:
-        linear.weight.normal_(0, size, generator=generator)
+    def draw(linear: Any) -> None:
+        linear.weight.normal_(0, width**-0.5, generator=generator)
 
     with torch.no_grad():
-        draw(model.model.embed_tokens, large)
+        draw(model.model.embed_tokens)
         for layer in model.model.layers:
             for linear in (layer.self_attn.q_proj, layer.self_attn.k_proj, layer.mlp.gate_proj, layer.mlp.up_proj):
-                draw(linear, large)
-            draw(layer.mlp.down_proj, small)
+                draw(linear)
+            layer.mlp.down_proj.weight.zero_()
             rotation = torch.nn.init.orthogonal_(torch.empty(width, width), generator=generator)
             layer.self_attn.v_proj.weight.copy_(rotation)
-            layer.self_attn.o_proj.weight.copy_(rotation.T / 2)
+            layer.self_attn.o_proj.weight.copy_(rotation.T / 10)

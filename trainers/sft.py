@@ -5,6 +5,7 @@ from __future__ import annotations
 from random import Random
 from typing import Any
 
+from ..envs.errors import BadArgument
 from ..policies.local import Loaded
 from ..policies.local.prompt import Prompt
 from . import reference
@@ -22,13 +23,22 @@ class SFT(LanguageTrainer[SFTConfig]):
 
     config_class = SFTConfig
 
+    def check(self) -> None:
+        """Raise what can be known to go wrong before anything is trained."""
+        super().check()
+        if self.config.lora and self.config.model == REFERENCE:
+            raise BadArgument(
+                f"lora={self.config.lora} trains matrices beside a model's own, and model='reference' has not learnt "
+                "anything yet: leave lora out, or name a folder with a model."
+            )
+
     def start(self) -> Loaded:
         """The model of the folder, or a new one of the environment's language."""
         config = self.config
         if config.model != REFERENCE:
             return super().start()
         tokenizer = reference.tokenizer(self.env_id, config.vocabulary, **self.arguments)
-        model = reference.model(tokenizer, config.width, config.layers, config.heads, seed=config.seed)
+        model = reference.model(tokenizer, config.width, config.layers, seed=config.seed)
         return Loaded(model, tokenizer)
 
     def adapter(self, loaded: Loaded) -> Any:
@@ -40,9 +50,11 @@ class SFT(LanguageTrainer[SFTConfig]):
         scenes = training_scenes(
             self.env_id, self.arguments, config.seed, config.steps * config.batch, self.reserved, evenly=True
         )
-        drawn = [
-            *demonstrations(self.env_id, self.arguments, Prompt(loaded.tokenizer), scenes, config.mistakes, config.seed)
-        ]
+        prompt = Prompt(loaded.tokenizer)
+        shown = demonstrations(
+            self.env_id, self.arguments, prompt, scenes, config.mistakes, config.thinking, config.seed
+        )
+        drawn = list(shown)
         rows = by_length(drawn, config.batch, config.seed)
         self._lengths = [len(each.ids) for each in rows]
         return through_trl.sft(config, self.folder.checkpoints, self.dealt(), loaded, rows)

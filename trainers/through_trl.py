@@ -32,8 +32,8 @@ from .episode import Episode
 from .optimizer import muon
 from .pairs import Pairs
 
-WIDE = 8192
-"""The most tokens that are trained on in one pass, unless one conversation alone has more."""
+WIDE = 2048 if not torch.accelerator.is_available() else 16384
+"""The most tokens of one pass, unless one conversation alone has more: on a processor, what its cache holds."""
 
 
 def common(config: LanguageConfig, folder: Path, dealt: Dealt) -> dict[str, Any]:
@@ -237,6 +237,22 @@ class Conversations(Optimised, GRPOTrainer):
             rows = [[*row, *[0.0] * (width - len(row))] for row in credited]
             output["advantages"] = torch.tensor(rows, device=output["completion_ids"].device)
         return output
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        """With the conversations that further updates are still to be made with."""
+        super()._save_checkpoint(model, trial)
+        kept = {"inputs": self._buffered_inputs, "step": self._step}
+        torch.save(kept, self._kept(Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}"))
+
+    def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
+        super()._load_optimizer_and_scheduler(checkpoint)
+        if checkpoint is not None:
+            kept = torch.load(self._kept(Path(checkpoint)), map_location=self.accelerator.device)
+            self._buffered_inputs, self._step = kept["inputs"], kept["step"]
+
+    def _kept(self, checkpoint: Path) -> Path:
+        """Each process has conversations of its own."""
+        return checkpoint / f"conversations_{self.args.process_index}.pt"
 
     def _compute_loss(self, model: Any, inputs: Any) -> Any:
         self._counted = inputs["completion_mask"] * inputs["tool_mask"]

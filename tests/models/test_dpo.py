@@ -182,8 +182,9 @@ def gradient(model, loss):
 
 
 def kept(trainer):
-    """What a run leaves, but for its times."""
-    lines = [{k: v for k, v in line.items() if k != "seconds"} for line in trainer.folder.metrics()]
+    """What a run leaves, but for its times, and TRL's count of tokens, which begins anew with each process."""
+    times = ("seconds", "num_tokens")
+    lines = [{k: v for k, v in line.items() if k not in times} for line in trainer.folder.metrics()]
     summary = msgspec.structs.replace(trainer.summary, minutes=0.0)
     return lines, (trainer.folder.path / PAIRS).read_bytes(), summary
 
@@ -191,14 +192,15 @@ def kept(trainer):
 @pytest.mark.parametrize(("refresh", "cut"), [(0, 2), (2, 3), (2, 4)])
 def test_a_resumed_run_is_the_same_run(start, tmp_path, refresh, cut):
     """Also where pairs are made anew on the way, in the midst of such a round and just before one."""
-    more = {"refresh_every": refresh, "steps": 6, "points": 8}
+    more = {"refresh_every": refresh, "steps": 6}
     whole = made(start, tmp_path / "whole", **more)
     one = whole.train().model.state_dict()
     made(start, tmp_path / "parts", **more).train(callbacks=[lambda event: event.step == cut])
     again = trainers.resume(tmp_path / "parts")
     other = again.train(resume=True).model.state_dict()
     assert all(torch.equal(one[name], other[name]) for name in one)
-    assert kept(whole) == kept(again)
+    for left, right in zip(kept(whole), kept(again), strict=True):
+        assert left == right
     assert len({pair.round for pair in pairs_of(whole)}) == (3 if refresh else 1)
     assert not all(
         torch.equal(value, load(start, "cpu", "auto").model.state_dict()[name]) for name, value in one.items()
@@ -217,6 +219,21 @@ def test_a_round_is_made_by_the_model_as_it_is_then(start, tmp_path):
             assert pair.ref_chosen_logps == pytest.approx(logp(then, pair.prompt_ids, pair.chosen_ids).item(), abs=1e-4)
         assert any(abs(pair.ref_chosen_logps - logp(first, pair.prompt_ids, pair.chosen_ids)) > 1e-2 for pair in second)
     assert steps_of(trainer)[3]["rewards/margins"] == pytest.approx(0, abs=1e-4)
+
+
+def test_the_matrices_of_lora_learn_against_the_model_without_them(start, tmp_path):
+    trainer = made(start, tmp_path / "run", lora=4, refresh_every=2, learning_rate=1e-2)
+    trainer.train()
+    lines = steps_of(trainer)
+    assert lines[1]["rewards/margins"] == pytest.approx(0, abs=1e-4) == lines[3]["rewards/margins"]
+    assert lines[2]["rewards/margins"] > 1e-3
+    with torch.no_grad():
+        first = load(start, "cpu", "auto").model
+        pairs = [pair for pair in pairs_of(trainer) if pair.round == 0]
+        for pair in pairs:
+            assert pair.ref_chosen_logps == pytest.approx(
+                logp(first, pair.prompt_ids, pair.chosen_ids).item(), abs=1e-4
+            )
 
 
 def test_what_was_held_is_told(run):

@@ -103,7 +103,7 @@ def altered(dealt, of_agent, number=7):
     target and where there is none.
     """
     marks = {
-        tuple([*episode.prompt_ids, *episode.completion_ids]): [*[False] * len(episode.prompt_ids), *episode.sampled]
+        (*episode.prompt_ids, *episode.completion_ids): [*[False] * len(episode.prompt_ids), *episode.sampled]
         for episode in dealt.episodes
     }
     forward, changed = dealt.model.forward, 0
@@ -320,7 +320,7 @@ def test_gspo_has_one_ratio_a_conversation(tmp_path):
 
 
 def test_dr_grpo_divides_by_constants(tmp_path):
-    """Neither by the group's spread nor by a conversation's length: by conversations and the most tokens of an answer."""
+    """Neither by a group's spread nor by a conversation's length, but by the most tokens of an answer."""
     dealt = Dealt(tmp_path, "dr_grpo")
     rows, advantages = drifted(dealt), of_group(dealt, scaled=False)
     sums = [clipped(np.exp(new - old), a).sum() for (new, old), a in zip(rows, advantages, strict=True)]

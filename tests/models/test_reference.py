@@ -1,4 +1,4 @@
-"""The small model to begin with: its tokenizer spells everything, ids and numbers are whole, and it is a plain folder."""
+"""The small model to begin with: its tokenizer spells everything, words are whole, and it is a plain folder."""
 
 import pytest
 import torch
@@ -10,7 +10,7 @@ from stateset_gym.policies.runs import Setting
 from stateset_gym.policies.scripted import Expert
 from stateset_gym.trainers import reference
 
-from .trained import BARE, ECHO, SERVICE, TRIAGE, scenes, tokenizer, untrained
+from .trained import BARE, ECHO, SERVICE, TRIAGE, tokenizer, untrained
 
 IDS = (ECHO, TRIAGE, SERVICE)
 
@@ -58,7 +58,7 @@ def test_a_word_is_one_token_where_it_is_read_and_where_it_is_said():
     """Copying is looking up: what the customer asks for and what the agent says is the same id."""
     words = tokenizer(ECHO)
     for messages in transcripts(ECHO, "train"):
-        said = words.tokenize(messages[-1]["content"])
+        said = words.tokenize(messages[1]["content"])
         assert len(said) <= 4
         assert {*said} & {*words.tokenize(messages[0]["content"])}
 
@@ -80,12 +80,9 @@ def test_the_model_is_a_folder_as_any_other(tmp_path):
 
 def test_weights_follow_from_the_seed():
     one, two, other = (untrained(ECHO, seed).model for seed in (0, 0, 1))
-    before = torch.random.get_rng_state()
-    untrained(ECHO, 3)
     pairs = [*zip(one.parameters(), two.parameters(), other.parameters(), strict=True)]
     assert all(torch.equal(a, b) for a, b, _ in pairs)
     assert any(not torch.equal(a, c) for a, _, c in pairs)
-    assert before.shape == torch.random.get_rng_state().shape
 
 
 def test_an_untrained_head_hands_on_what_it_looks_at():
@@ -94,11 +91,3 @@ def test_an_untrained_head_hands_on_what_it_looks_at():
     for layer in model.model.layers:
         handed = layer.self_attn.o_proj.weight @ layer.self_attn.v_proj.weight
         torch.testing.assert_close(handed, torch.eye(len(handed)) / 2, atol=1e-5, rtol=0)
-
-
-def test_the_scenes_it_is_made_of_are_those_of_training():
-    """No word of the test split is looked at."""
-    seen = " ".join(reference.spoken(SERVICE, 40, BARE))
-    names = {f"CustomerService-v0/test/easy/{number:06d}" for number in range(3)}
-    assert not names & {*scenes(SERVICE, 40)}
-    assert "W" in seen

@@ -104,7 +104,7 @@ def test_the_share_of_mistakes_is_the_one_that_is_asked_for():
 
 def test_the_same_seed_makes_the_same_demonstrations():
     prompt, names = Prompt(tokenizer(SERVICE)), scenes(SERVICE, 12)
-    one, two, other = ([*demonstrations(SERVICE, BARE, prompt, names, 0.8, seed)] for seed in (1, 1, 2))
+    one, two, other = ([*demonstrations(SERVICE, BARE, prompt, names, stumbling=0.8, seed=seed)] for seed in (1, 1, 2))
     assert one == two != other
 
 

@@ -29,7 +29,7 @@ def script():
 
 S = script()
 SMALL = {"width": 32, "layers": 2, "heads": 2, "scenes": 4, "group": 4, "max_tokens": 12, "context": 200}
-ECHO = {**SMALL, "env": "StateSet/Echo-v0", "sft_steps": 30, "sft_batch": 8, "sft_lr": 1e-2, "held_out": 100}
+ECHO = {**SMALL, "env": "StateSet/Echo-v0", "sft_steps": 15, "sft_batch": 8, "sft_lr": 1e-2, "held_out": 100}
 
 
 @pytest.fixture(scope="module")
@@ -270,7 +270,7 @@ def test_micro_batches_and_groups_that_tell_nothing_change_no_gradient(words, no
 def learned(tmp_path_factory):
     """A run on Echo, and what it left."""
     folder = tmp_path_factory.mktemp("learned")
-    args = S.Args(**{**ECHO, "scenes": 8, "group": 16}, updates=25, lr=1e-2, seed=1, save=str(folder))
+    args = S.Args(**{**ECHO, "scenes": 8, "group": 16}, updates=25, lr=1e-2, seed=2, save=str(folder))
     args.json = str(folder / "results.json")
     return args, S.main(args), folder
 
@@ -278,8 +278,9 @@ def learned(tmp_path_factory):
 def test_it_learns_echo(learned):
     _, results, folder = learned
     success = [row["success"] for row in results["updates"]]
-    assert sum(success[:3]) / 3 < 0.75
-    assert sum(success[-3:]) / 3 > 0.95
+    assert sum(success[:3]) / 3 < 0.6
+    assert sum(success[-3:]) / 3 > 0.9
+    assert results["after"]["low"] > results["before"]["high"]
     assert max(row["off"] for row in results["updates"]) < 1e-4
     assert json.loads((folder / "results.json").read_text()) == results
     assert Tokenizer.from_file(str(folder / "tokenizer.json")).get_vocab_size() > 300
