@@ -29,12 +29,12 @@ class DPO(LanguageTrainer[DPOConfig]):
 
     def check(self) -> None:
         """Raise what can be known to go wrong before anything is trained."""
-        super().check()
         if self.config.model in ("", REFERENCE):
             raise BadArgument(
                 f"model={self.config.model!r} has learnt nothing yet, and all its answers are as bad: train one with "
                 "'sft' first, and give the folder of that run's final/ model."
             )
+        super().check()
 
     @contextlib.contextmanager
     def telling(self, **given: Any) -> Iterator[Told]:

@@ -6,13 +6,14 @@ a conversation that parts from another goes on with the ids that were sampled th
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from ..envs.conversation import ConversationEnv, Snapshot
 from ..envs.errors import BadArgument
 from ..policies.local import Loaded, Local
+from ..policies.local.sampler import Sampler
 from ..policies.runs import Setting
 from ..rewards.errors import InfrastructureError
 
@@ -73,6 +74,8 @@ class Stage:
         setting = Setting(env_id, "", {**arguments, "split": "train"})
         self.envs: list[ConversationEnv] = [setting.env() for _ in range(count)]
         self._loaded, self._options = loaded, options
+        self.sampler: Callable[[Local], Sampler] | None = None
+        """What makes the sampler, where it is not the policy's own."""
         self.renew()
 
     def renew(self) -> None:
@@ -82,6 +85,8 @@ class Stage:
         decide how sums are rounded, and a resumed run would differ from one that was not interrupted.
         """
         self.policy = Local(type(self.envs[0]), self._loaded, batch=len(self.envs), **self._options)
+        if self.sampler:
+            self.policy.sampler = self.sampler(self.policy)
 
     def opening(self, scene: Any) -> Snapshot:
         """The beginning of a scene."""
@@ -110,7 +115,7 @@ class Stage:
             for slot in [*shown]:
                 episode, answer = episodes[slot - first], answers[slot]
                 if isinstance(answer, InfrastructureError):
-                    self._cut(episode, answer)
+                    self._cut(episode, slot, answer)
                     del shown[slot]
                     continue
                 observation, reward, terminated, truncated, info = self.envs[slot].step(answer)
@@ -125,9 +130,12 @@ class Stage:
             self._spell(episode, slot, start)
         return episodes
 
-    def _cut(self, episode: Episode, error: InfrastructureError) -> None:
+    def _cut(self, episode: Episode, slot: int, error: InfrastructureError) -> None:
         """A conversation that outgrew the model ends where it is; whatever else failed is no fault of the agent's."""
-        if error.fatal or not episode.rewards:
+        turn = self.envs[slot].snapshot().turn.number
+        if error.fatal or not any(
+            part.said and part.turn >= turn - len(episode.rewards) for part in self.policy.parts(slot)
+        ):
             raise error
         episode.cut = True
 

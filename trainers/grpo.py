@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from hashlib import blake2b
 from itertools import groupby
 from statistics import fmean, pstdev
@@ -15,6 +16,8 @@ from .configs import REFERENCE, GRPOConfig
 from .episode import Episode, Stage, Start
 from .held_out import training_scenes
 from .language import LanguageTrainer
+from .vllm_sampler import VLLMSampler
+from .vllm_sampler import check as check_vllm
 
 SPREAD = 1e-4
 """What is added to a spread that is divided by, as TRL does."""
@@ -27,18 +30,20 @@ class Rollouts:
         self._stage, self._config, self._by_turn = stage, config, by_turn
         self.credited: list[list[float]] | None = None
         """An advantage for each token of the completions, where turns are credited."""
-        self.episodes = self.tokens = 0
+        self.tokens = 0
+        """How many this process has sampled."""
 
     def __call__(self, scenes: Sequence[str], trainer: Any) -> dict[str, Any]:
         from .through_trl import columns
 
         first = trainer.accelerator.process_index * len(scenes)
         seeds = [self._seed(trainer.state.global_step, first + row) for row in range(len(scenes))]
+        if self._config.vllm != "off":
+            self._stage.sampler = partial(VLLMSampler, trainer.vllm_generation)
         self._stage.renew()
         with trainer.accelerator.autocast():
             starts = self._branched(scenes, seeds) if self._by_turn else self._openings(scenes, seeds)
             episodes = self._stage.play(starts)
-        self.episodes += len(episodes)
         self.tokens += sum(sum(episode.sampled) for episode in episodes)
         if self._by_turn:
             self.credited = credit(episodes, self._config.group)
@@ -65,10 +70,11 @@ class Rollouts:
             for scene, seed in zip(scenes[::group], seeds[::group], strict=True)
         ]
         kept: list[list[Snapshot]] = [[] for _ in trunks]
-        self._stage.play(trunks, kept, first)
+        conversations = self._stage.play(trunks, kept, first)
         starts: list[Start] = []
-        for number, (trunk, snapshots) in enumerate(zip(trunks, kept, strict=True)):
-            snapshot = snapshots[trunk.seed % len(snapshots)]
+        for number, (trunk, snapshots, held) in enumerate(zip(trunks, kept, conversations, strict=True)):
+            # A last turn in which it outgrew the model is no turn to part from.
+            snapshot = snapshots[trunk.seed % max(1, len(held.rewards))]
             own = seeds[number * group : (number + 1) * group]
             starts += [Start(snapshot, seed, first + number) for seed in own]
         return starts
@@ -105,13 +111,14 @@ class GRPO(LanguageTrainer[GRPOConfig]):
 
     def check(self) -> None:
         """Raise what can be known to go wrong before anything is trained."""
-        super().check()
         config = self.config
         if config.model in ("", REFERENCE):
             raise BadArgument(
                 "model='reference' is a model that has learnt nothing yet, and never earns a reward: train it with "
                 "'sft' first, and give the folder of that run's final/ model."
             )
+        super().check()
+        check_vllm(config)
         if config.batch % config.group:
             raise BadArgument(f"batch={config.batch} is no multiple of group={config.group}.")
 

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, TypeVar
 
 from ..envs.errors import BadArgument
 from ..policies.local import Loaded, Local
-from ..policies.local.load import load
+from ..policies.local.load import existing, load
 from ..policies.progress import Tick
 from . import reference
 from .base import Config, Trainer
@@ -38,6 +38,12 @@ class LanguageTrainer(Trainer[L]):
     def __init__(self, env_id: str, config: L) -> None:
         super().__init__(env_id, config)
         self._loaded: Loaded | None = None
+
+    def check(self) -> None:
+        """Raise what can be known to go wrong before anything is trained."""
+        super().check()
+        if self.config.model != REFERENCE:
+            existing(self.config.model)
 
     @property
     def arguments(self) -> dict[str, Any]:
@@ -124,27 +130,27 @@ class LanguageTrainer(Trainer[L]):
             batch=256,
         )
 
-    def _tested(self, loaded: Loaded, told: Told, prefix: str) -> None:
-        """Measure on scenes of the test split, and write it down."""
+    def _tested(self, loaded: Loaded, told: Told, when: str) -> None:
+        """Measure on scenes of the test split, and in the end on as many of the train split; write it down."""
         count = self.config.tested
         if not count or rank():
             return
-        held_out = self._held_out("test", test_scenes(self.env_id, self.arguments, count))
-        found = held_out.measure(loaded, told.doing)
-        told.note(
-            {
-                f"{prefix}_successes": found.share.successes,
-                f"{prefix}_scenes": count,
-                f"{prefix}_return": found.mean_return,
-            }
-        )
+        scenes = {when: ("test", test_scenes(self.env_id, self.arguments, count))}
+        if when == "after":
+            scenes["train"] = ("train", validation_scenes(self.env_id, self.arguments, count))
+        for name, (split, some) in scenes.items():
+            held_out = self._held_out(split, some)
+            found = held_out.measure(loaded, told.doing)
+            held_out.close()
+            successes, returned = found.share.successes, found.mean_return
+            told.note({f"{name}_successes": successes, f"{name}_scenes": count, f"{name}_return": returned})
 
     def _summary(self, told: Told, watching: Watch) -> Summary:
         noted = {name: value for line in self.folder.metrics() for name, value in line.items()}
         episodes, tokens = self.spent(told.step)
         shares = {
             when: Share.of(int(noted[f"{when}_successes"]), int(noted[f"{when}_scenes"]))
-            for when in ("before", "after")
+            for when in ("before", "after", "train")
             if f"{when}_scenes" in noted
         }
         return Summary(

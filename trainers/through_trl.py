@@ -62,6 +62,7 @@ def common(config: LanguageConfig, folder: Path, dealt: Dealt) -> dict[str, Any]
         "dataloader_pin_memory": not cpu,
         "disable_tqdm": True,
         "ddp_backend": "gloo" if cpu and "WORLD_SIZE" in os.environ else None,
+        "ddp_find_unused_parameters": False,
         "ddp_broadcast_buffers": False,  # processes make different numbers of passes
     }
 
@@ -380,12 +381,14 @@ def lighten(model: Any, temperature: float = 1.0) -> None:
         of_label = scores.gather(-1, labels[mask][:, None])[:, 0]
         entropy = -(scores.exp() * scores).sum(-1).detach()
         top = scores.argmax(-1) == labels[mask]
-        spread = [one.new_zeros(mask.shape).masked_scatter(mask, one) for one in (of_label, entropy, top)]
+        found = of_label, entropy, top, logits.mean(-1).detach()
+        spread = [one.new_zeros(mask.shape).masked_scatter(mask, one) for one in found]
         return FusedCausalLMOutput(
             loss=-of_label.sum() / mask.sum().clamp(min=1),
             log_probs=spread[0],
             entropy=spread[1],
             is_top1=spread[2],
+            mean_logits=spread[3],
             label_mask=mask,
         )
 

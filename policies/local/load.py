@@ -28,6 +28,13 @@ class Loaded(NamedTuple):
 
 def load(path: str | os.PathLike[str], device: str, dtype: str) -> Loaded:
     """The causal language model of a folder, in the form that `save_pretrained` writes."""
+    folder = existing(path)
+    place = _device(device)
+    return Loaded(_model(folder, place, _dtype(dtype, place)), _tokenizer(folder))
+
+
+def existing(path: str | os.PathLike[str]) -> Path:
+    """The folder of a model; an error where there is none."""
     folder = Path(path).expanduser()
     if not (folder / "config.json").is_file() and not (folder / "adapter_config.json").is_file():
         what = "has no config.json" if folder.is_dir() else "is no folder on this machine"
@@ -35,8 +42,7 @@ def load(path: str | os.PathLike[str], device: str, dtype: str) -> Loaded:
             f"hf:{path}: {folder} {what}. Name a folder that holds a model and its tokenizer, as save_pretrained() "
             "writes it; nothing is downloaded here ('hf download NAME --local-dir FOLDER' fetches one)."
         )
-    place = _device(device)
-    return Loaded(_model(folder, place, _dtype(dtype, place)), _tokenizer(folder))
+    return folder
 
 
 def _tokenizer(folder: Path) -> Any:

@@ -467,12 +467,12 @@ def test_processes_share_a_batch_out_by_groups(tmp_path, monkeypatch):
 def test_single_turns_are_conversations_of_one_turn(tmp_path):
     model = saved(TRIAGE, tmp_path / "model")
     made = trainers.make(
-        "grpo", TRIAGE, model=model, output=tmp_path / "run", env={"scenes": scenes(TRIAGE)}, batch=32, group=8,
-        steps=12, max_new_tokens=40, tested=0, seed=1,
+        "grpo", TRIAGE, model=model, output=tmp_path / "run", env={"scenes": scenes(TRIAGE)}, batch=64, group=16,
+        steps=10, max_new_tokens=24, tested=0, learning_rate=1e-3,
     )  # fmt: skip
     made.train()
     lines = made.folder.metrics()
     assert {line["turns"] for line in lines} == {1.0}
     rewards = [line["reward"] for line in lines]
-    assert np.mean(rewards[-4:]) > np.mean(rewards[:2]) + 0.1
+    assert np.mean(rewards[-4:]) > np.mean(rewards[:2]) + 0.05
     assert made.arguments["prompt"] == BARE["prompt"]

@@ -23,6 +23,9 @@ CLUSTER = ROOT / "examples" / "cluster"
 GUIDE = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
 OURS = re.compile(r"(?:stateset-gym|-m stateset_gym) (train .*)")
 
+MODELS = ("runs/sft/final", "models/qwen", "models/qwen-sft", "models/policy")
+"""The models that the guide goes on from."""
+
 
 def commands():
     """The lines of the guide's shells, each whole."""
@@ -63,6 +66,9 @@ def test_the_examples_run(monkeypatch, tmp_path):
 def test_the_commands_are_understood(line, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "examples").symlink_to(ROOT / "examples")
+    for model in MODELS:
+        (tmp_path / model).mkdir(parents=True)
+        (tmp_path / model / "config.json").write_text("{}")
     if "--resume" in line:
         begun = trainers.make("grpo", "StateSet/CustomerService-v0", model="runs/sft/final", output="runs/grpo")
         begun.folder.begin(Record("grpo", begun.env_id, trainers.base.plain(begun.config)))
