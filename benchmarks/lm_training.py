@@ -125,7 +125,8 @@ class Generated(Sampler):
     """TRL's way: `generate` reads the left-padded whole of every transcript at every turn."""
 
     def __init__(self, other: Sampler, clock: Clock) -> None:
-        super().__init__(other.model, other._vocabulary, other._stops, other._chance, context=other.context)
+        super().__init__(other.model, other._vocabulary, other._stops, other._chance)
+        self.context = other.context
         self._clock = clock
 
     def open(self, ids: list[int]) -> None:
@@ -164,7 +165,8 @@ class Generated(Sampler):
 def held(folder: Path, given: argparse.Namespace, dtype: str) -> dict[str, float]:
     """The same conversations in both ways: by how much the one takes more time than the other."""
     loaded, clock = load(folder, "auto", "float32"), Clock()
-    told = trainers.make("grpo", ID, env=EASY, model=str(folder)).arguments
+    trainer: Any = trainers.make("grpo", ID, env=EASY, model=str(folder))
+    told = trainer.arguments
     stages = [Stage(ID, told, loaded, given.batch, temperature=1.0, max_new_tokens=MOST) for _ in range(2)]
     ratios: dict[str, list[float]] = {"CPU": [], "wall": []}
     alike = []

@@ -3,51 +3,64 @@
     python examples/train_grpo.py
 
 A tokenizer of the shop's language and a small Llama are made, the model learns to speak from the scripted expert (SFT),
-and then from its own conversations (GRPO). Nothing is downloaded. What is measured: success on 1,000 scenes of the test
-split, which recombine what training has shown, sampled at a temperature of 1 and with the likeliest token, and on as
-many scenes of the train split.
+and then from its own conversations (GRPO, with DAPO's loss). Nothing is downloaded. What is measured: success on 1,000
+scenes of the test split, which recombine what training has shown, sampled at a temperature of 1 and with the likeliest
+token, and on as many scenes of the train split.
+
+Each of the two trainings is one `stateset-gym train` in two processes of one thread, which a model this small makes
+better use of than one process of two threads. On a cluster it is the same command with more of them.
 """
 
 import argparse
+import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
-from stateset_gym import policies, trainers
+from stateset_gym import policies
 
 ID = "StateSet/CustomerService-v0"
-DESK = {"difficulty": "easy", "prompt": "none"}
 SCENES = 1000
 ROWS = (("test, sampled", "test", 1.0), ("test, greedy", "test", 0.0), ("train, sampled", "train", 1.0))
+SFT = ("steps=1400", "batch=16", "mistakes=0.1", "log_every=10")
+GRPO = ("steps=60", "batch=128", "group=8", "learning_rate=3e-4")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--output", type=Path, default=Path("runs") / time.strftime("%Y%m%d-%H%M%S-train_grpo"))
     given = parser.parse_args()
     started = time.monotonic()
 
-    sft = trainers.make("sft", ID, env=DESK, seed=given.seed, output=str(given.output / "sft"), tested=0)
-    sft.train(progress=True)
-    grpo = trainers.make(
-        "dapo",
-        ID,
-        env=DESK,
-        seed=given.seed,
-        output=str(given.output / "grpo"),
-        model=str(given.output / "sft" / "final"),
-        tested=0,
-    )
-    grpo.train(progress=True)
+    sft, grpo = given.output / "sft", given.output / "grpo"
+    train(given, "sft", *SFT, f"output={sft}")
+    train(given, "dapo", *GRPO, f"model={sft / 'final'}", f"output={grpo}")
 
     table = Table("success", "after SFT", "after GRPO", title=f"{ID}, easy, seed {given.seed}")
     for name, split, temperature in ROWS:
-        table.add_row(name, *(success(given.output / run / "final", split, temperature) for run in ("sft", "grpo")))
+        table.add_row(name, *(success(run / "final", split, temperature) for run in (sft, grpo)))
     Console().print(table)
     print(f"{(time.monotonic() - started) / 60:.1f} minutes in all.")
+
+
+def train(given: argparse.Namespace, trainer: str, *settings: str) -> None:
+    """Train in several processes, as on the command line."""
+    launcher = ("torch.distributed.run", "--standalone", f"--nproc_per_node={given.processes}", "-m")
+    told = (f"seed={given.seed}", "env.difficulty=easy", "tested=0", *settings)
+    subprocess.run(
+        [
+            *(sys.executable, "-m", *launcher, "stateset_gym", "train", trainer, "--env", ID),
+            *(word for setting in told for word in ("--set", setting)),
+        ],
+        env={**os.environ, "OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"},
+        check=True,
+    )
 
 
 def success(model: Path, split: str, temperature: float) -> str:
@@ -57,9 +70,10 @@ def success(model: Path, split: str, temperature: float) -> str:
         ID,
         scenes=SCENES,
         split=split,
+        difficulty="easy",
+        prompt="none",
         parallel=256,
         options={"temperature": temperature, "max_new_tokens": 96, "batch": 256},
-        **DESK,
     )
     share, low, high, _ = report.success
     return f"{share:.1%} ({low:.1%} to {high:.1%})"

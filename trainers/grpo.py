@@ -165,7 +165,7 @@ class DrGRPO(GRPO):
 
 
 class DAPO(GRPO):
-    """DAPO's loss over all tokens of the batch; give `clip_high=0.28` for its wider clip. Groups are not resampled."""
+    """DAPO's loss over all tokens of the batch; its wider clip is `clip_ratio=(0.2, 0.28)`. No group is drawn anew."""
 
     objective = {"loss_type": "dapo", "scale_rewards": "group"}
 

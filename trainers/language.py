@@ -162,7 +162,7 @@ class LanguageTrainer(Trainer[L]):
             minutes=told.minutes,
             steps=told.step,
             stopped=told.stopped,
-            best_step=watching.best and watching.best.step,
+            best_step=None if watching.best is None else watching.best.step,
         )
 
     def _policy(self, loaded: Loaded) -> Local:

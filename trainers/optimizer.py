@@ -12,7 +12,7 @@ ADAM_SHARE = 0.15
 """Adam's learning rate, as a share of that of the matrices."""
 
 
-def muon(model: nn.Module, learning_rate: float, weight_decay: float) -> Optimizer:
+def muon(model: Any, learning_rate: float, weight_decay: float) -> Optimizer:
     """Muon for the matrices between a model's embeddings and its head, AdamW for what else is trained."""
     ends = [*model.get_input_embeddings().parameters(), *model.get_output_embeddings().parameters()]
     outer = {id(weight) for weight in ends}

@@ -92,8 +92,8 @@ def model(tokenizer: Any, width: int = 128, layers: int = 3, context: int = 1024
         bos_token_id=None,
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
-        **{MARK: True},
     )
+    setattr(config, MARK, True)
     made = LlamaForCausalLM(config)
     initialise(made, torch.Generator().manual_seed(seed))
     return made

@@ -7,7 +7,7 @@ import functools
 import os
 import types
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,12 @@ from datasets import Dataset
 from peft import LoraConfig
 from torch import Tensor
 from transformers import Trainer
-from trl import DPOConfig, DPOTrainer, GRPOConfig, GRPOTrainer, SFTConfig, SFTTrainer
-from trl.trainer.dpo_trainer import DataCollatorForPreference
+from trl.trainer.dpo_config import DPOConfig
+from trl.trainer.dpo_trainer import DataCollatorForPreference, DPOTrainer
+from trl.trainer.grpo_config import GRPOConfig
+from trl.trainer.grpo_trainer import GRPOTrainer
+from trl.trainer.sft_config import SFTConfig
+from trl.trainer.sft_trainer import SFTTrainer
 from trl.trainer.utils import FusedCausalLMOutput
 
 from ..policies.local import Loaded
@@ -112,9 +116,10 @@ def grpo(
     dealt: Dealt,
     loaded: Loaded,
     scenes: Sequence[str],
-    rollouts: Callable[[Sequence[str], Any], dict[str, Any]],
+    rollouts: Any,
 ) -> Conversations:
     """Group-relative policy optimisation over whole conversations."""
+    engine: dict[str, Any] = {} if config.vllm == "off" else {"use_vllm": True, "vllm_mode": config.vllm}
     arguments = GRPOConfig(
         **common(config, folder, dealt),
         **objective,
@@ -127,8 +132,7 @@ def grpo(
         epsilon=config.clip_ratio[0],
         epsilon_high=config.clip_ratio[1],
         shuffle_dataset=False,
-        use_vllm=config.vllm != "off",
-        **({} if config.vllm == "off" else {"vllm_mode": config.vllm}),
+        **engine,
     )
     with silenced():
         trainer = Conversations(
@@ -175,7 +179,7 @@ def silenced() -> Iterator[None]:
         yield
 
 
-def told(log_metric: Any, total: Sequence[float], **columns: Any) -> list[float]:
+def told(log_metric: Any, total: Sequence[float], **columns: Any) -> list[float | None]:
     """The returns of the conversations, as TRL asks for them; what is told of them beside goes into the metrics."""
     for name in TOLD:
         log_metric(name, sum(columns[name]) / len(total))
@@ -215,7 +219,7 @@ class Optimised(Trainer):
         """TRL's own, or Muon."""
         config = self.optimizing
         if self.optimizer is None and config.optimizer == "muon":
-            self.optimizer = muon(model or self.model, config.learning_rate, config.weight_decay)
+            self.optimizer = muon(self.model if model is None else model, config.learning_rate, config.weight_decay)
         return super().create_optimizer(model)
 
 
@@ -232,7 +236,8 @@ class Conversations(Optimised, GRPOTrainer):
     def _generate_and_score_completions(self, inputs: Any) -> Any:
         with silenced():
             output = super()._generate_and_score_completions(inputs)
-        credited: list[list[float]] | None = self.rollout_func.credited
+        rollouts: Any = self.rollout_func
+        credited: list[list[float]] | None = rollouts.credited
         if credited is not None:
             width = output["completion_ids"].shape[1]
             rows = [[*row, *[0.0] * (width - len(row))] for row in credited]
@@ -243,7 +248,7 @@ class Conversations(Optimised, GRPOTrainer):
         """With the conversations that further updates are still to be made with."""
         super()._save_checkpoint(model, trial)
         kept = {"inputs": self._buffered_inputs, "step": self._step}
-        torch.save(kept, self._kept(Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}"))
+        torch.save(kept, self._kept(Path(str(self.args.output_dir)) / f"checkpoint-{self.state.global_step}"))
 
     def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
         super()._load_optimizer_and_scheduler(checkpoint)

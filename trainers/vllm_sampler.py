@@ -26,8 +26,8 @@ def check(config: GRPOConfig) -> None:
         return
     if config.constrained:
         raise BadArgument(
-            f"{chosen} with constrained=True: the grammar of the actions rules over each token as it is drawn, and vLLM "
-            "draws whole answers by itself. Give constrained=False, or vllm='off'."
+            f"{chosen} with constrained=True: the grammar of the actions rules over each token as it is drawn, and "
+            "vLLM draws whole answers by itself. Give constrained=False, or vllm='off'."
         )
     if find_spec("vllm") is None:
         server = f", and start its server with 'trl vllm-serve --model {config.model}'"

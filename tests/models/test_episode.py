@@ -107,10 +107,12 @@ def played(request):
 
 def test_the_ids_are_the_transcript_in_the_chat_template(played):
     for slot, episode in enumerate(played.episodes):
-        text = played.prompt.text(played.transcript(slot), asked=False)
+        messages = played.transcript(slot)
+        last = max(place for place, message in enumerate(messages) if message["role"] == "assistant")
+        text = played.prompt.text(messages[: last + 1], asked=False)
         told = played.prompt.words(whole(episode))
-        assert text.startswith(told)
-        assert played.answers(slot)[-1] not in text[len(told) :]
+        end = played.loaded.tokenizer.eos_token  # the last answer may have been cut before it
+        assert told.removesuffix(end) == text.removesuffix(end)
         assert told.startswith(played.prompt.words(episode.prompt_ids))
 
 
@@ -260,7 +262,7 @@ def test_a_group_starts_from_one_snapshot_of_its_scene(monkeypatch):
     assert len({tuple(ids) for ids in found["completion_ids"]}) > 2
     assert found["env_mask"] == [[int(one) for one in episode.sampled] for episode in episodes]
     assert found["total"] == [episode.total for episode in episodes]
-    assert (made.episodes, made.tokens) == (8, sum(map(sum, found["env_mask"])))
+    assert made.tokens == sum(map(sum, found["env_mask"]))
 
 
 def test_what_is_drawn_follows_from_the_seed_the_step_and_the_row():
@@ -330,7 +332,9 @@ def test_a_branch_reads_nothing_again():
     before = next(at for at, turn in enumerate(trunk.turns) if turn == snapshot.turn.number and not trunk.sampled[at])
     new = len(branches[0].prompt_ids) - len(trunk.prompt_ids) - before
     assert 0 < new < len(branches[0].prompt_ids) / 3
-    assert max(width for _, width in read) <= new + 1
+    rows, width = read[0]
+    assert rows == 2
+    assert width <= new
 
 
 def test_what_a_grammar_forces_is_none_of_the_agents():

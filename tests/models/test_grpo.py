@@ -70,6 +70,16 @@ def shared(tmp_path_factory):
     return Dealt(tmp_path_factory.mktemp("grpo"), "dapo")
 
 
+def lively(folder, name):
+    """One whose conversations differ, and where turns are credited, one whose turns do."""
+    for seed in range(10):
+        dealt = Dealt(folder / str(seed), name, seed=seed)
+        advantages = dealt.batch["advantages"]
+        if advantages.abs().max() > 0.1 and (advantages.dim() == 1 or (advantages.std(1) > 0.1).any()):
+            return dealt
+    raise AssertionError("ten batches in which all went equally well")
+
+
 def distance(one, other):
     return max((a - b).abs().max().item() for a, b in zip(one, other, strict=True))
 
@@ -127,7 +137,7 @@ def altered(dealt, of_agent, number=7):
 
 @pytest.mark.parametrize("name", FAMILY)
 def test_the_gradient_does_not_move_with_the_targets_of_what_was_shown(tmp_path, name):
-    dealt = Dealt(tmp_path, name)
+    dealt = lively(tmp_path, name)
     true = dealt.gradient()
     assert max(each.abs().max() for each in true) > 1e-3
     shown, changed = altered(dealt, of_agent=False)
@@ -356,7 +366,7 @@ def test_the_divergence_from_the_model_at_the_start_is_added(tmp_path):
     advantages = of_group(dealt, scaled=True)
     counts = [sum(episode.sampled) for episode in dealt.episodes]
     wanted = -(advantages * counts).sum() / sum(counts) + 0.5 * divergence
-    assert divergence > 0.01
+    assert divergence > 1e-3
     assert dealt.loss().item() == pytest.approx(wanted, abs=1e-4)
 
 
@@ -380,11 +390,11 @@ def test_credit_by_turn_as_a_sum_on_paper():
 
 
 def test_turns_are_credited_token_by_token(tmp_path):
-    dealt = Dealt(tmp_path, "grpo_turns", seed=1)
+    dealt = lively(tmp_path, "grpo_turns")
     credited = credit(dealt.episodes, 4)
     found = dealt.batch["advantages"]
     assert found.shape == dealt.batch["completion_ids"].shape
-    assert any(len({*row}) > 1 for row in credited)
+    assert any(len({*row}) > 1 for row in credited)  # not only conversations are told apart
     for row, wanted in zip(found.tolist(), credited, strict=True):
         assert row == pytest.approx([*wanted, *[0.0] * (len(row) - len(wanted))])
     rows = drifted(dealt)

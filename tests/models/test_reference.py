@@ -83,11 +83,3 @@ def test_weights_follow_from_the_seed():
     pairs = [*zip(one.parameters(), two.parameters(), other.parameters(), strict=True)]
     assert all(torch.equal(a, b) for a, b, _ in pairs)
     assert any(not torch.equal(a, c) for a, _, c in pairs)
-
-
-def test_an_untrained_head_hands_on_what_it_looks_at():
-    """A head's value and output matrices undo each other, up to one half."""
-    model = untrained(SERVICE).model
-    for layer in model.model.layers:
-        handed = layer.self_attn.o_proj.weight @ layer.self_attn.v_proj.weight
-        torch.testing.assert_close(handed, torch.eye(len(handed)) / 2, atol=1e-5, rtol=0)
