@@ -16,7 +16,7 @@ import json
 import os
 import platform
 import tempfile
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from statistics import median
@@ -67,13 +67,13 @@ STAGES: list[tuple[str, Any, tuple[str, ...]]] = [
 """The functions whose time each stage is, less that of the stages within."""
 
 
-Spent = dict[str, Counter[str]]
+Spent = dict[str, dict[str, float]]
 """Seconds by stage, of the CPU and of the wall's clock."""
 
 
 def nothing() -> Spent:
     """At the beginning."""
-    return {"CPU": Counter(), "wall": Counter()}
+    return {"CPU": defaultdict(float), "wall": defaultdict(float)}
 
 
 class Clock:
@@ -216,7 +216,7 @@ def updated(folder: Path, given: argparse.Namespace, dtype: str) -> tuple[dict[s
     names = dict.fromkeys([*(stage for stage, _, _ in STAGES), REST])
     stages = {name: {kind: median(each[kind][name] for each in updates[1:]) for kind in updates[0]} for name in names}
     return stages, {
-        **{update: median(each[kind].total() for each in updates[1:]) for kind, update in UPDATE.items()},
+        **{update: median(sum(each[kind].values()) for each in updates[1:]) for kind, update in UPDATE.items()},
         "tokens sampled in an update": usually(lambda at: sampled[at]),
         "tokens of its conversations": usually(lambda at: seen[at] - seen[at - 1]),
         "sampled tokens/s, of the rollout": usually(lambda at: sampled[at] / wall(at, "rollout")),
