@@ -26,8 +26,8 @@ from stateset_gym import policies
 ID = "StateSet/CustomerService-v0"
 SCENES = 1000
 ROWS = (("test, sampled", "test", 1.0), ("test, greedy", "test", 0.0), ("train, sampled", "train", 1.0))
-SFT = ("steps=1400", "batch=16", "mistakes=0.1", "log_every=10")
-GRPO = ("steps=60", "batch=128", "group=8", "learning_rate=3e-4")
+SFT = ("steps=800", "batch=16", "mistakes=0.1", "log_every=10")
+GRPO = ("steps=45", "batch=128", "group=8", "learning_rate=3e-4")
 
 
 def main() -> None:
@@ -73,6 +73,7 @@ def success(model: Path, split: str, temperature: float) -> str:
         difficulty="easy",
         prompt="none",
         parallel=256,
+        workers=2,
         options={"temperature": temperature, "max_new_tokens": 96, "batch": 256},
     )
     share, low, high, _ = report.success

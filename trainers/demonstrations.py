@@ -76,8 +76,9 @@ def mistaken(action: str, chance: Random) -> str:
     if not digits or chance.random() < 0.25:
         return action[: chance.randrange(1, len(action))]
     found = chance.choice(digits)
-    low = 10 ** (len(found[0]) - 1)
-    return f"{action[: found.start()]}{chance.randrange(low, 10 * low)}{action[found.end() :]}"
+    low, meant = 10 ** (len(found[0]) - 1), int(found[0])
+    other = low + (meant - low + chance.randrange(1, 9 * low)) % (9 * low)
+    return f"{action[: found.start()]}{other}{action[found.end() :]}"
 
 
 def demonstrations(
@@ -114,15 +115,17 @@ STUMBLES = 0.25
 def demonstration(messages: Sequence[Message], prompt: Prompt, skipped: Iterable[int] = ()) -> Demonstration:
     """A transcript as a model is shown it turn by turn; the answers of the `skipped` turns are no example."""
     unlearnt = {*skipped}
+    spans: list[str] = []
+    text = ""
+    for place, message in enumerate(messages):
+        if message["role"] == "assistant":
+            before, after = prompt.text(messages[:place]), prompt.text(messages[: place + 1], asked=False)
+            spans += before[len(text) :], after[len(before) :]
+            text = after
     ids: list[int] = []
     counted: list[bool] = []
-    text, turn = "", 0
-    for place, message in enumerate(messages):
-        if message["role"] != "assistant":
-            continue
-        before, after = prompt.text(messages[:place]), prompt.text(messages[: place + 1], asked=False)
-        shown, said = prompt.ids(before[len(text) :]), prompt.ids(after[len(before) :])
-        ids += [*shown, *said]
-        counted += [*[False] * len(shown), *[turn not in unlearnt] * len(said)]
-        text, turn = after, turn + 1
+    for number, span in enumerate(prompt.all_ids(spans)):
+        turn, said = divmod(number, 2)
+        ids += span
+        counted += [bool(said) and turn not in unlearnt] * len(span)
     return Demonstration(ids, counted)

@@ -9,6 +9,7 @@ from typing import Any
 from ..envs.errors import BadArgument
 from ..policies.local import Loaded
 from ..policies.local.prompt import Prompt
+from . import through_trl
 from .branches import HELD, Branches
 from .configs import REFERENCE, DPOConfig
 from .episode import Stage
@@ -45,8 +46,6 @@ class DPO(LanguageTrainer[DPOConfig]):
 
     def adapter(self, loaded: Loaded) -> Any:
         """TRL's DPO over our pairs."""
-        from . import through_trl
-
         config = self.config
         each = config.branches + 1  # the conversation itself, and those that part from it
         stage = Stage(

@@ -150,5 +150,5 @@ class Stage:
             else:
                 episode.completion_ids += ids
                 episode.sampled += sampled
-                episode.logprobs += [one if chosen else 0.0 for one, chosen in zip(logprobs, sampled, strict=True)]
+                episode.logprobs += logprobs
                 episode.turns += [turn] * len(ids)

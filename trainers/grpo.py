@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 from ..envs.conversation import Snapshot
 from ..envs.errors import BadArgument
 from ..policies.local import Loaded
+from . import through_trl
 from .configs import REFERENCE, GRPOConfig
 from .episode import Episode, Stage, Start
 from .held_out import training_scenes
@@ -34,8 +35,6 @@ class Rollouts:
         """How many this process has sampled."""
 
     def __call__(self, scenes: Sequence[str], trainer: Any) -> dict[str, Any]:
-        from .through_trl import columns
-
         first = trainer.accelerator.process_index * len(scenes)
         seeds = [self._seed(trainer.state.global_step, first + row) for row in range(len(scenes))]
         if self._config.vllm != "off":
@@ -47,7 +46,7 @@ class Rollouts:
         self.tokens += sum(sum(episode.sampled) for episode in episodes)
         if self._by_turn:
             self.credited = credit(episodes, self._config.group)
-        return columns(episodes)
+        return through_trl.columns(episodes)
 
     def _seed(self, step: int, row: int) -> int:
         """What a conversation's sampling is left to: the same in an interrupted run as in one that was not."""
@@ -124,8 +123,6 @@ class GRPO(LanguageTrainer[GRPOConfig]):
 
     def adapter(self, loaded: Loaded) -> Any:
         """TRL's GRPO over our conversations."""
-        from . import through_trl
-
         config = self.config
         dealt = self.dealt(config.group)
         each = dealt.micro * dealt.passes

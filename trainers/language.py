@@ -13,7 +13,7 @@ from ..envs.errors import BadArgument
 from ..policies.local import Loaded, Local
 from ..policies.local.load import existing, load
 from ..policies.progress import Tick
-from . import reference
+from . import reference, through_trl
 from .base import Config, Trainer
 from .configs import REFERENCE, Dealt, LanguageConfig
 from .folder import FILES, Share, Summary
@@ -88,7 +88,8 @@ class LanguageTrainer(Trainer[L]):
                 self._tested(loaded, told, "before")
             trainer = self.adapter(loaded)
             watching = watch(trainer, told, self._evaluation(loaded))
-            trainer.train(resume_from_checkpoint=last and str(last[1]))
+            with through_trl.silenced():
+                trainer.train(resume_from_checkpoint=last and str(last[1]))
             self._loaded = Loaded(trainer.accelerator.unwrap_model(trainer.model), loaded.tokenizer)
             if watching.best and rank() == 0:
                 self._loaded = load(self.folder.best, "auto", "float32")

@@ -8,7 +8,7 @@ from typing import Any
 from ..envs.errors import BadArgument
 from ..policies.local import Loaded
 from ..policies.local.prompt import Prompt
-from . import reference
+from . import reference, through_trl
 from .configs import REFERENCE, SFTConfig
 from .demonstrations import Demonstration, demonstrations
 from .held_out import training_scenes
@@ -43,8 +43,6 @@ class SFT(LanguageTrainer[SFTConfig]):
 
     def adapter(self, loaded: Loaded) -> Any:
         """TRL's SFT over the expert's conversations."""
-        from . import through_trl
-
         config = self.config
         # Evenly, so that what only a rare kind asks for is learnt too.
         scenes = training_scenes(

@@ -172,10 +172,11 @@ def dpo(
 
 @contextlib.contextmanager
 def silenced() -> Iterator[None]:
-    """Without the word that `rollout_func` may change, and what Transformers says of TRL's own calls."""
+    """Without the word that `rollout_func` may change, and what Transformers and torch say of each other's calls."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "You are using 'rollout_func'", UserWarning)
         warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated", FutureWarning)
+        warnings.filterwarnings("ignore", "`broadcast_buffers` is deprecated", FutureWarning)
         yield
 
 
@@ -246,12 +247,12 @@ class Conversations(Optimised, GRPOTrainer):
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         """With the conversations that further updates are still to be made with."""
-        super()._save_checkpoint(model, trial)
+        super()._save_checkpoint(model, trial)  # type: ignore[no-untyped-call]  # TRL gives no types
         kept = {"inputs": self._buffered_inputs, "step": self._step}
         torch.save(kept, self._kept(Path(str(self.args.output_dir)) / f"checkpoint-{self.state.global_step}"))
 
     def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
-        super()._load_optimizer_and_scheduler(checkpoint)
+        super()._load_optimizer_and_scheduler(checkpoint)  # type: ignore[no-untyped-call]  # TRL gives no types
         if checkpoint is not None:
             kept = torch.load(self._kept(Path(checkpoint)), map_location=self.accelerator.device)
             self._buffered_inputs, self._step = kept["inputs"], kept["step"]

@@ -49,6 +49,11 @@ class Prompt:
         ids: list[int] = self.tokenizer.encode(text, add_special_tokens=False, verbose=False)
         return ids
 
+    def all_ids(self, texts: Sequence[str]) -> list[list[int]]:
+        """The same of many texts, each by itself."""
+        found: list[list[int]] = self.tokenizer(list(texts), add_special_tokens=False, verbose=False)["input_ids"]
+        return found
+
     def words(self, ids: Sequence[int]) -> str:
         """Ids as text, special tokens and all."""
         text: str = self.tokenizer.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False)

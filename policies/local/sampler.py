@@ -97,7 +97,8 @@ class Sampler:
         """Take over what has been read of a conversation that begins as another one does."""
         shared = common(other.held, ids) if self._cache else 0
         if shared:
-            self.store.copy(other.place, row.place, shared)
+            with torch.inference_mode():
+                self.store.copy(other.place, row.place, shared)
         row.held = ids[:shared]
 
     def generate(self, rows: Sequence[Row], most: int) -> None:
@@ -142,7 +143,7 @@ class Sampler:
                     "check its weights, or load it with dtype='float32'",
                     fatal=True,
                 )
-            row.add(token, score, token == wanted)
+            row.add(token, score if token == wanted else 0.0, token == wanted)
         return [row for row in rows if not self._over(row, most)]
 
     def _ruled(self, row: Row, token: int, most: int) -> int:
