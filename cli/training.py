@@ -181,7 +181,7 @@ def _plan(trainer: Trainer[Any], resumes: bool) -> dict[str, Any]:
 
 def _step(trainer: Trainer[Any]) -> int:
     """The step that would be gone on after."""
-    return trainer.folder.saved()[-1][0] if trainer.folder.saved() else 0
+    return trainer.folder.last()[0]
 
 
 def _end(trainer: Trainer[Any], as_json: bool) -> None:

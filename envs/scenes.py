@@ -88,8 +88,11 @@ class ScenePool:
                 pool._slots += (slot,)
                 pool._size += POOL_SIZE // len(self._cycle)
         for name in self._names or ():
-            pool = pools.setdefault(self._kind_of(SceneName.parse(name)), self._part([]))
-            pool._names = [*(pool._names or ()), name]
+            kind = self._kind_of(SceneName.parse(name))
+            if kind not in pools:
+                pools[kind] = self._part([])
+            pool = pools[kind]
+            pool._names.append(name)  # type: ignore[union-attr]  # it was made with a list
             pool._size += 1
         return [*pools.values()]
 

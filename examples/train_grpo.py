@@ -23,6 +23,7 @@ from rich.table import Table
 
 from stateset_gym import policies
 
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # two threads of a model this small wait for each other
 ID = "StateSet/CustomerService-v0"
 SCENES = 1000
 ROWS = (("test, sampled", "test", 1.0), ("test, greedy", "test", 0.0), ("train, sampled", "train", 1.0))
@@ -58,7 +59,7 @@ def train(given: argparse.Namespace, trainer: str, *settings: str) -> None:
             *(sys.executable, "-m", *launcher, "stateset_gym", "train", trainer, "--env", ID),
             *(word for setting in told for word in ("--set", setting)),
         ],
-        env={**os.environ, "OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"},
+        env={**os.environ, "ACCELERATE_USE_CPU": "true"},
         check=True,
     )
 
@@ -73,7 +74,6 @@ def success(model: Path, split: str, temperature: float) -> str:
         difficulty="easy",
         prompt="none",
         parallel=256,
-        workers=2,
         options={"temperature": temperature, "max_new_tokens": 96, "batch": 256},
     )
     share, low, high, _ = report.success

@@ -59,12 +59,14 @@ class SFTConfig(LanguageConfig):
     learning_rate: Annotated[float, Meta(gt=0, description="The highest learning rate.")] = 2e-2
     steps: Annotated[int, Meta(ge=1, description="How many updates are made.")] = 600
     mistakes: Annotated[
-        float, Meta(ge=0, le=1, description="The share of demonstrations in which the expert makes mistakes.")
+        float, Meta(ge=0, le=1, description="The share of demonstrations in which the expert may make mistakes.")
     ] = 0.25
     thinking: Annotated[
         bool, Meta(description="The expert quotes, before an action, the records that its ids are from.")
     ] = True
-    width: Annotated[int, Meta(ge=32, description="How wide a reference model is; a head for each 32.")] = 128
+    width: Annotated[
+        int, Meta(ge=32, multiple_of=32, description="How wide a reference model is; a head for each 32.")
+    ] = 128
     layers: Annotated[int, Meta(ge=1, description="How many layers a reference model has.")] = 3
     vocabulary: Annotated[int, Meta(ge=512, description="The most tokens that a reference tokenizer knows.")] = 2048
 
@@ -79,7 +81,8 @@ class GRPOConfig(LanguageConfig):
     iterations: Annotated[int, Meta(ge=1, description="Updates made with the same conversations.")] = 1
     beta: Annotated[float, Meta(ge=0, description="The weight of the divergence from the model at the start.")] = 0.0
     clip_ratio: Annotated[
-        tuple[float, float], Meta(description="How far a ratio of probabilities counts below 1, and above it.")
+        tuple[Annotated[float, Meta(gt=0)], Annotated[float, Meta(gt=0)]],
+        Meta(description="How far a ratio of probabilities counts below 1, and above it."),
     ] = (0.2, 0.2)
     vllm: Annotated[
         Literal["off", "server", "colocate"], Meta(description="Sample with vLLM: a server of TRL's, or this process.")

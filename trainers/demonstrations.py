@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from ..envs.conversation import Observation
+from ..envs.errors import BadArgument
 from ..envs.memory import Fact
 from ..envs.parse import Malformed, Parser
 from ..policies.base import Kind, Policy
@@ -120,12 +121,20 @@ def demonstration(messages: Sequence[Message], prompt: Prompt, skipped: Iterable
     for place, message in enumerate(messages):
         if message["role"] == "assistant":
             before, after = prompt.text(messages[:place]), prompt.text(messages[: place + 1], asked=False)
+            if not (before.startswith(text) and after.startswith(before)):
+                raise BadArgument(
+                    "The tokenizer's chat template rewrites what was said before, as those do that drop thoughts, so "
+                    "a conversation is not one text to learn: give the tokenizer a template that only appends, or "
+                    "leave the thoughts out with thinking=False where it is these that are dropped."
+                )
             spans += before[len(text) :], after[len(before) :]
             text = after
     ids: list[int] = []
     counted: list[bool] = []
     for number, span in enumerate(prompt.all_ids(spans)):
         turn, said = divmod(number, 2)
+        # What a template puts behind the token that ends an answer is shown, not said.
+        end = next((at + 1 for at, token in enumerate(span) if token in prompt.stops), len(span)) if said else 0
         ids += span
-        counted += [bool(said) and turn not in unlearnt] * len(span)
+        counted += [place < end and turn not in unlearnt for place in range(len(span))]
     return Demonstration(ids, counted)

@@ -58,12 +58,12 @@ class Episode:
 
     @property
     def to_go(self) -> list[float]:
-        """The return from each turn on."""
+        """The return from each turn on; one in which it was cut short earned nothing."""
         left, found = self.total, []
         for reward in self.rewards:
             found.append(left)
             left -= reward
-        return found
+        return [*found, 0.0] if self.cut else found
 
 
 class Stage:

@@ -156,6 +156,15 @@ class Folder:
         found = [(each.name.rpartition("-")[2], each) for each in self.checkpoints.glob("checkpoint-*")]
         return sorted((int(step), each) for step, each in found if step.isdecimal())
 
+    def last(self) -> tuple[int, Path]:
+        """The newest checkpoint."""
+        saved = self.saved()
+        if not saved:
+            raise BadArgument(
+                f"{self.path} holds no checkpoint to go on from: begin a new run in another folder (output)."
+            )
+        return saved[-1]
+
     @contextlib.contextmanager
     def whole(self, target: Path) -> Iterator[Path]:
         """A folder to write into that takes the target's place when all of it is written."""

@@ -31,8 +31,8 @@ class Rollouts:
         self._stage, self._config, self._by_turn = stage, config, by_turn
         self.credited: list[list[float]] | None = None
         """An advantage for each token of the completions, where turns are credited."""
-        self.tokens = 0
-        """How many this process has sampled."""
+        self._before = 0
+        """How many tokens were sampled in the conversations that those of this update part from."""
 
     def __call__(self, scenes: Sequence[str], trainer: Any) -> dict[str, Any]:
         first = trainer.accelerator.process_index * len(scenes)
@@ -43,10 +43,11 @@ class Rollouts:
         with trainer.accelerator.autocast():
             starts = self._branched(scenes, seeds) if self._by_turn else self._openings(scenes, seeds)
             episodes = self._stage.play(starts)
-        self.tokens += sum(sum(episode.sampled) for episode in episodes)
         if self._by_turn:
             self.credited = credit(episodes, self._config.group)
-        return through_trl.columns(episodes)
+        told = through_trl.columns(episodes)
+        each = self._before / len(episodes)
+        return {**told, "held_tokens": [tokens + each for tokens in told["sampled_tokens"]]}
 
     def _seed(self, step: int, row: int) -> int:
         """What a conversation's sampling is left to: the same in an interrupted run as in one that was not."""
@@ -70,6 +71,7 @@ class Rollouts:
         ]
         kept: list[list[Snapshot]] = [[] for _ in trunks]
         conversations = self._stage.play(trunks, kept, first)
+        self._before = sum(sum(held.sampled) for held in conversations)
         starts: list[Start] = []
         for number, (trunk, snapshots, held) in enumerate(zip(trunks, kept, conversations, strict=True)):
             # A last turn in which it outgrew the model is no turn to part from.
@@ -108,6 +110,11 @@ class GRPO(LanguageTrainer[GRPOConfig]):
     objective: ClassVar[Mapping[str, Any]] = {"loss_type": "grpo", "scale_rewards": "group"}
     by_turn: ClassVar[bool] = False
 
+    @property
+    def together(self) -> int:  # type: ignore[override]  # what is one for others follows from a setting here
+        """A group is never parted."""
+        return self.config.group
+
     def check(self) -> None:
         """Raise what can be known to go wrong before anything is trained."""
         config = self.config
@@ -118,8 +125,6 @@ class GRPO(LanguageTrainer[GRPOConfig]):
             )
         super().check()
         check_vllm(config)
-        if config.batch % config.group:
-            raise BadArgument(f"batch={config.batch} is no multiple of group={config.group}.")
 
     def adapter(self, loaded: Loaded) -> Any:
         """TRL's GRPO over our conversations."""
@@ -139,14 +144,16 @@ class GRPO(LanguageTrainer[GRPOConfig]):
         updates = -(-config.steps // config.iterations)
         count = updates * config.batch // config.group
         scenes = training_scenes(self.env_id, self.arguments, config.seed, count, self.reserved)
-        self._rollouts = Rollouts(stage, config, self.by_turn)
-        return through_trl.grpo(config, self.objective, self.folder.checkpoints, dealt, loaded, scenes, self._rollouts)
+        rollouts = Rollouts(stage, config, self.by_turn)
+        return through_trl.grpo(config, self.objective, self.folder.checkpoints, dealt, loaded, scenes, rollouts)
 
     def spent(self, steps: int) -> tuple[int, int]:
-        """So many conversations were held; what was sampled in them is told in the metrics, also of other processes."""
-        count = -(-steps // self.config.iterations) * self.config.batch
-        means = [line["sampled_tokens"] for line in self.folder.metrics() if "sampled_tokens" in line]
-        return count, round(count * fmean(means)) if means else self._rollouts.tokens
+        """So many conversations were held, those included that others parted from; their tokens are in the metrics."""
+        config = self.config
+        count = -(-steps // config.iterations) * config.batch
+        told = [line["held_tokens"] for line in self.folder.metrics() if "held_tokens" in line]
+        trunks = count // config.group if self.by_turn else 0
+        return count + trunks, round(count * fmean(told)) if told else 0
 
 
 class GSPO(GRPO):

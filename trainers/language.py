@@ -19,7 +19,7 @@ from .configs import REFERENCE, Dealt, LanguageConfig
 from .folder import FILES, Share, Summary
 from .held_out import HeldOut, test_scenes, validation_scenes
 from .telling import Callback, Told, rank
-from .watch import Evaluation, Watch, silent, watch
+from .watch import Evaluation, Watch, silent, told_to_all, watch
 
 L = TypeVar("L", bound=LanguageConfig)
 
@@ -35,15 +35,30 @@ class LanguageTrainer(Trainer[L]):
         "checkpoints/": "what is needed to resume",
     }
 
+    together: int = 1
+    """How many conversations of an update are never parted."""
+
     def __init__(self, env_id: str, config: L) -> None:
         super().__init__(env_id, config)
         self._loaded: Loaded | None = None
+        self._measured: dict[str, float] = {}
 
     def check(self) -> None:
         """Raise what can be known to go wrong before anything is trained."""
         super().check()
-        if self.config.model != REFERENCE:
-            existing(self.config.model)
+        config = self.config
+        self.dealt(self.together)
+        if config.patience and not config.evaluate_every:
+            raise BadArgument(
+                f"patience={config.patience} counts evaluations, and evaluate_every=0 makes none: give it too."
+            )
+        if config.model != REFERENCE:
+            existing(config.model)
+        if (Path(config.model) / "adapter_config.json").is_file():
+            raise BadArgument(
+                f"model={config.model!r} holds LoRA's matrices alone, and no second ones go on top of them: merge them "
+                "into the model first (peft's merge_and_unload), and name the folder of that."
+            )
 
     @property
     def arguments(self) -> dict[str, Any]:
@@ -62,11 +77,6 @@ class LanguageTrainer(Trainer[L]):
 
     def start(self) -> Loaded:
         """The model that is trained."""
-        if (Path(self.config.model) / "adapter_config.json").is_file():
-            raise BadArgument(
-                f"model={self.config.model!r} holds LoRA's matrices alone, and no second ones go on top of them: merge "
-                "them into the model first (peft's merge_and_unload), and name the folder of that."
-            )
         return load(self.config.model, "auto", "float32")
 
     @abstractmethod
@@ -81,7 +91,7 @@ class LanguageTrainer(Trainer[L]):
         self, *, resume: bool = False, callbacks: Sequence[Callback] = (), progress: bool | Tick = False
     ) -> Local:
         """Train, and give the trained policy."""
-        last = self._last() if resume else None
+        last = self.folder.last() if resume else None
         with self.telling(callbacks=callbacks, progress=progress, after=last and last[0]) as told, silent():
             loaded = self.start()
             if last is None:
@@ -91,7 +101,8 @@ class LanguageTrainer(Trainer[L]):
             with through_trl.silenced():
                 trainer.train(resume_from_checkpoint=last and str(last[1]))
             self._loaded = Loaded(trainer.accelerator.unwrap_model(trainer.model), loaded.tokenizer)
-            if watching.best and rank() == 0:
+            if watching.best:
+                told_to_all(None)  # it is written by now
                 self._loaded = load(self.folder.best, "auto", "float32")
             if told.stopped != "interrupted":
                 self._tested(self._loaded, told, "after")
@@ -104,13 +115,6 @@ class LanguageTrainer(Trainer[L]):
             raise BadArgument(f"{self.name} has not trained yet, and has nothing to save: call train() first.")
         for part in self._loaded if rank() == 0 else ():
             part.save_pretrained(folder)
-
-    def _last(self) -> tuple[int, Path]:
-        """The newest checkpoint."""
-        saved = self.folder.saved()
-        if not saved:
-            raise BadArgument(f"{self.folder.path} holds no checkpoint to resume from: remove it, and begin anew.")
-        return saved[-1]
 
     def _evaluation(self, loaded: Loaded) -> Evaluation | None:
         """What is measured on the way."""
@@ -144,10 +148,13 @@ class LanguageTrainer(Trainer[L]):
             found = held_out.measure(loaded, told.doing)
             held_out.close()
             successes, returned = found.share.successes, found.mean_return
-            told.note({f"{name}_successes": successes, f"{name}_scenes": count, f"{name}_return": returned})
+            noted = {f"{name}_successes": successes, f"{name}_scenes": count, f"{name}_return": returned}
+            told.note(noted)
+            self._measured |= noted
 
     def _summary(self, told: Told, watching: Watch) -> Summary:
-        noted = {name: value for line in self.folder.metrics() for name, value in line.items()}
+        begun = next((line for line in self.folder.metrics() if "before_scenes" in line), {})
+        noted = {**begun, **self._measured}  # of what came after, only what was measured now
         episodes, tokens = self.spent(told.step)
         shares = {
             when: Share.of(int(noted[f"{when}_successes"]), int(noted[f"{when}_scenes"]))

@@ -77,7 +77,7 @@ def spoken(env_id: str, conversations: int, arguments: Mapping[str, Any]) -> Ite
         yield from (message["content"] for message in episode.messages)
 
 
-def model(tokenizer: Any, width: int = 128, layers: int = 3, context: int = 1024, seed: int = 0) -> LlamaForCausalLM:
+def model(tokenizer: Any, *, width: int = 128, layers: int = 3, context: int = 1024, seed: int = 0) -> LlamaForCausalLM:
     """A Llama for a tokenizer, with weights that have learnt nothing; `initialise` says how they are drawn."""
     config = LlamaConfig(
         vocab_size=len(tokenizer),

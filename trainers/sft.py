@@ -26,6 +26,12 @@ class SFT(LanguageTrainer[SFTConfig]):
     def check(self) -> None:
         """Raise what can be known to go wrong before anything is trained."""
         super().check()
+        config = self.config
+        if config.constrained and config.thinking:
+            raise BadArgument(
+                "thinking=True teaches thoughts before an action, and constrained=True lets nothing be said but the "
+                "action: give thinking=False too."
+            )
         if self.config.lora and self.config.model == REFERENCE:
             raise BadArgument(
                 f"lora={self.config.lora} trains matrices beside a model's own, and model='reference' has not learnt "
@@ -38,7 +44,7 @@ class SFT(LanguageTrainer[SFTConfig]):
         if config.model != REFERENCE:
             return super().start()
         tokenizer = reference.tokenizer(self.env_id, config.vocabulary, **self.arguments)
-        model = reference.model(tokenizer, config.width, config.layers, seed=config.seed)
+        model = reference.model(tokenizer, width=config.width, layers=config.layers, seed=config.seed)
         return Loaded(model, tokenizer)
 
     def adapter(self, loaded: Loaded) -> Any:

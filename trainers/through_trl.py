@@ -25,6 +25,7 @@ from trl.trainer.sft_config import SFTConfig
 from trl.trainer.sft_trainer import SFTTrainer
 from trl.trainer.utils import FusedCausalLMOutput
 
+from ..envs.errors import BadArgument
 from ..policies.local import Loaded
 from ..policies.local.load import unwrapped
 from .branches import Pair
@@ -132,6 +133,7 @@ def grpo(
         epsilon=config.clip_ratio[0],
         epsilon_high=config.clip_ratio[1],
         shuffle_dataset=False,
+        disable_dropout=True,  # the ratios are to what was sampled, which was without
         **engine,
     )
     with silenced():
@@ -187,7 +189,7 @@ def told(log_metric: Any, total: Sequence[float], **columns: Any) -> list[float 
     return list(total)
 
 
-TOLD = ("success", "malformed", "refused", "turns", "sampled_tokens")
+TOLD = ("success", "malformed", "refused", "turns", "sampled_tokens", "held_tokens", "cut")
 
 
 def columns(episodes: Sequence[Episode]) -> dict[str, list[Any]]:
@@ -195,8 +197,8 @@ def columns(episodes: Sequence[Episode]) -> dict[str, list[Any]]:
     for episode in episodes:
         # TRL pads a shorter mask with ones, and would train on what the customer said.
         sizes = {len(each) for each in (episode.completion_ids, episode.sampled, episode.logprobs, episode.turns)}
-        assert sizes == {len(episode.completion_ids)}, sizes
-        assert episode.completion_ids
+        if sizes != {len(episode.completion_ids)} or sizes == {0}:
+            raise AssertionError(f"{episode.scene}: the ids, their mask and what else is told of them are {sizes} long")
     return {
         "prompt_ids": [each.prompt_ids for each in episodes],
         "completion_ids": [each.completion_ids for each in episodes],
@@ -208,6 +210,7 @@ def columns(episodes: Sequence[Episode]) -> dict[str, list[Any]]:
         "refused": [float(each.refused) for each in episodes],
         "turns": [float(len(each.rewards)) for each in episodes],
         "sampled_tokens": [float(sum(each.sampled)) for each in episodes],
+        "cut": [float(each.cut) for each in episodes],
     }
 
 
@@ -254,7 +257,10 @@ class Conversations(Optimised, GRPOTrainer):
     def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
         super()._load_optimizer_and_scheduler(checkpoint)  # type: ignore[no-untyped-call]  # TRL gives no types
         if checkpoint is not None:
-            kept = torch.load(self._kept(Path(checkpoint)), map_location=self.accelerator.device)
+            file = self._kept(Path(checkpoint))
+            if not file.is_file():
+                raise BadArgument(f"There is no {file}: resume with as many processes as the run was begun with.")
+            kept = torch.load(file, map_location=self.accelerator.device)
             self._buffered_inputs, self._step = kept["inputs"], kept["step"]
 
     def _kept(self, checkpoint: Path) -> Path:

@@ -101,6 +101,8 @@ class Watch(TrainerCallback, ExportableState):
             self._found = self._measured(self._evaluation, state, control, kwargs["model"])
             if 0 < self._evaluation.patience <= self.waited:
                 self._told.stopped = self._told.stopped or "early stop"
+        if state.global_step >= state.max_steps:
+            control.should_save = True
         self._logged = control.should_log
         if not self._logged:
             self._tell(state, control, {})
@@ -131,6 +133,8 @@ class Watch(TrainerCallback, ExportableState):
     def _tell(self, state: TrainerState, control: TrainerControl, metrics: Mapping[str, float]) -> None:
         """Tell all of a step, and end the training there where any of the processes is asked to."""
         found, self._found = self._found, {}
+        if found and not metrics and state.global_step < state.max_steps:
+            self._told.note(found)  # this step is not logged
         self._told(state.global_step, {**metrics, **found})
         self._told.stopped = first(self._told.stopped)
         if self._told.stopped:

@@ -82,7 +82,7 @@ class Talk:
 
     def tokens(self) -> Tokens:
         """All of it."""
-        return Tokens(*(_joined([part.tokens[n] for part in self.parts]) for n in range(3)))  # type: ignore[arg-type]
+        return Tokens(*(_joined([part.tokens[n] for part in self.parts]) for n in range(3)))  # type: ignore[arg-type]  # lists of three types, in turn
 
 
 def _joined(lists: Sequence[Sequence[object]]) -> list[object]:

@@ -22,7 +22,7 @@ ECHO, SERVICE, BARE = "StateSet/Echo-v0", "StateSet/CustomerService-v0", {"promp
 
 def untrained(context=256):
     tokenizer = reference.tokenizer(ECHO, 400, 50, **BARE)
-    return Loaded(reference.model(tokenizer, 32, 2, 2, context), tokenizer)
+    return Loaded(reference.model(tokenizer, width=32, layers=2, context=context), tokenizer)
 
 
 def learned(steps=45):
