@@ -250,12 +250,12 @@ class Conversations(Optimised, GRPOTrainer):
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         """With the conversations that further updates are still to be made with."""
-        super()._save_checkpoint(model, trial)  # type: ignore[no-untyped-call]  # TRL gives no types
+        super()._save_checkpoint(model, trial)
         kept = {"inputs": self._buffered_inputs, "step": self._step}
         torch.save(kept, self._kept(Path(str(self.args.output_dir)) / f"checkpoint-{self.state.global_step}"))
 
     def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
-        super()._load_optimizer_and_scheduler(checkpoint)  # type: ignore[no-untyped-call]  # TRL gives no types
+        super()._load_optimizer_and_scheduler(checkpoint)
         if checkpoint is not None:
             file = self._kept(Path(checkpoint))
             if not file.is_file():

@@ -69,7 +69,9 @@ class Run:
             dataloader_pin_memory=False,
         )
         self.trainer = Trainer(
-            reference.model(self.tokenizer, width=32, layers=2, context=256), arguments, train_dataset=Rows(self.tokenizer)
+            reference.model(self.tokenizer, width=32, layers=2, context=256),
+            arguments,
+            train_dataset=Rows(self.tokenizer),
         )
         self.told = Told(folder, "test", steps, resume or 0, callbacks, tick, lambda summary: None)
         evaluation = evaluate and Evaluation(tokenizer=self.tokenizer, **evaluate)
