@@ -1,0 +1,80 @@
+"""The thoughts of demonstrations: they quote what was shown, and all that an action takes from it."""
+
+import re
+
+import pytest
+
+from stateset_gym import policies
+from stateset_gym.policies.rollout import rollout
+from stateset_gym.policies.runs import Setting
+from stateset_gym.trainers.thoughts import CLOSE, OPEN, quotes, thoughtful, values
+
+DESK = "StateSet/CustomerService-v0"
+
+
+def parted(content: str) -> tuple[str, str]:
+    """The thought before an action, and the action."""
+    if not content.startswith(OPEN):
+        return "", content
+    thought, _, action = content.removeprefix(OPEN).partition(CLOSE)
+    return thought, action
+
+
+def words(text: str) -> set[str]:
+    """Its ids and numbers among them, each whole; an e-mail address is one."""
+    return {*re.findall(r"[\w.@]*\w", text)}
+
+
+@pytest.mark.parametrize("difficulty", ["easy", "normal", "hard"])
+def test_a_thought_quotes_results_and_changes_no_action(difficulty: str) -> None:
+    """Thirty conversations: every quote stands in a result before it, and the action is the one without the thought."""
+    env = Setting(DESK, "", {"difficulty": difficulty, "prompt": "none"}).env()
+    thought_of = 0
+    for number in range(30):
+        messages = rollout(policies.make("expert", env), env, env.pool[number]).messages
+        shown: list[str] = []
+        used: set[str] = set()
+        for before, after in zip(messages, thoughtful(messages), strict=True):
+            if before["role"] != "assistant":
+                assert after == before
+                shown += [before["content"]] * before["content"].startswith("[")
+                continue
+            thought, action = parted(after["content"])
+            assert action == before["content"]
+            new = [value for value in values(action) if value not in used]
+            used.update(new)
+            assert all(any(quote in result for result in shown) for quote in quotes(shown, new))
+            for value in new:
+                assert (value in words(thought)) == any(value in words(result) for result in shown), value
+            thought_of += thought != ""
+    assert thought_of >= 20
+
+
+def test_a_conversation_with_thoughts_ends_as_the_one_without() -> None:
+    """The environment takes the action and leaves the thought."""
+    env = Setting(DESK, "", {"prompt": "none"}).env()
+    for number in range(12):
+        held = rollout(policies.make("expert", env), env, env.pool[number])
+        spoken = [each["content"] for each in thoughtful(held.messages) if each["role"] == "assistant"]
+        said = iter(spoken)
+        again = rollout(lambda observation, facts, said=said: next(said), env, env.pool[number])
+        assert (again.total, again.success, again.malformed) == (held.total, True, 0)
+
+
+def test_what_leads_to_a_value_is_quoted_from_its_beginning() -> None:
+    """From the last semicolon or the tool's name; two values of one part are one quote."""
+    results = [
+        "[get_order] O1: status pending; red mug (P1): I7, price 500; total 500",
+        "[get_product] mug (P1); blue: I8",
+    ]
+    assert quotes(results, ["I8"]) == ["blue: I8"]
+    assert quotes(results, ["P1", "I7"]) == ["red mug (P1): I7"]
+    assert quotes(results, ["O1"]) == ["O1"]
+    assert quotes(results, ["I1", "50"]) == []
+
+
+def test_the_values_of_an_action_are_its_ids_and_numbers() -> None:
+    """Not its type, words or truth values; and what is no action has none."""
+    action = '{"type":"inform","claims":[{"about":"O19","field":"total","value":9500},{"about":"I2","value":true}]}'
+    assert list(values(action)) == ["O19", "9500", "I2"]
+    assert list(values("no action")) == []
