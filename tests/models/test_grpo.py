@@ -36,7 +36,7 @@ class Dealt:
         self.trl.current_gradient_accumulation_steps = 1
         self.trl.model.train()
         self.played = []
-        stage = self.trainer._rollouts._stage
+        stage = self.trl.rollout_func._stage
         play = stage.play
 
         def listen(*given):
@@ -456,7 +456,7 @@ def test_a_completion_of_nothing_is_refused():
 def test_what_cannot_be_dealt_is_told_before_anything_is_held(tmp_path):
     model = saved(ECHO, tmp_path / "model")
     for config, match in (
-        ({"batch": 10}, r"batch=10 is no multiple of group=8"),
+        ({"batch": 10}, r"batch=10 cannot be dealt .* groups of 8"),
         ({"batch": 16, "micro": 5}, r"batch=16 cannot be dealt to 1 processes in passes of micro=5"),
         ({"model": "reference"}, r"never earns a reward: train it with 'sft' first"),
         ({"model": ""}, r"train it with 'sft' first"),

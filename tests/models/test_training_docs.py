@@ -72,6 +72,7 @@ def test_the_commands_are_understood(line, monkeypatch, tmp_path):
     if "--resume" in line:
         begun = trainers.make("grpo", "StateSet/CustomerService-v0", model="runs/sft/final", output="runs/grpo")
         begun.folder.begin(Record("grpo", begun.env_id, trainers.base.plain(begun.config)))
+        begun.folder.checkpoint(7).mkdir(parents=True)
     done = CliRunner().invoke(app, [*shlex.split(line), *(() if "--dry-run" in line else ("--dry-run",))])
     assert done.exit_code == 0, (done.output, done.exception)
     assert "Nothing was trained." in done.output

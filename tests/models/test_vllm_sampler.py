@@ -212,7 +212,7 @@ class Heard:
         def listening(loaded):
             made = adapter(loaded)
             self.stops = Local(self.trainer.kind, loaded).prompt.stops
-            stage, scored = self.trainer._rollouts._stage, made._generate_and_score_completions
+            stage, scored = made.rollout_func._stage, made._generate_and_score_completions
             play = stage.play
 
             def heard(*given):
