@@ -61,7 +61,7 @@ class ScenePool:
         self._kind_of = kind_of or (lambda name: cycle[name.number % len(cycle)])
         self._slots = self._allowed(kinds)
         self._names = None if scenes is None else self._listed(scenes, kinds)
-        self._size = POOL_SIZE // len(cycle) * len(self._slots) if self._names is None else len(self._names)
+        self._size = self._size_of(self._slots, self._names)
 
     def __len__(self) -> int:
         return self._size
@@ -81,26 +81,25 @@ class ScenePool:
 
     def by_kind(self) -> list[ScenePool]:
         """The same scenes in pools of one kind each."""
-        pools: dict[str, ScenePool] = {}
         if self._names is None:
+            slots: dict[str, list[int]] = {}
             for slot in self._slots:
-                pool = pools.setdefault(self._cycle[slot], self._part())
-                pool._slots += (slot,)
-                pool._size += POOL_SIZE // len(self._cycle)
-        for name in self._names or ():
-            kind = self._kind_of(SceneName.parse(name))
-            if kind not in pools:
-                pools[kind] = self._part([])
-            pool = pools[kind]
-            pool._names.append(name)  # type: ignore[union-attr]  # it was made with a list
-            pool._size += 1
-        return [*pools.values()]
+                slots.setdefault(self._cycle[slot], []).append(slot)
+            return [self._part(tuple(some), None) for some in slots.values()]
+        names: dict[str, list[str]] = {}
+        for name in self._names:
+            names.setdefault(self._kind_of(SceneName.parse(name)), []).append(name)
+        return [self._part(self._slots, some) for some in names.values()]
 
-    def _part(self, names: list[str] | None = None) -> ScenePool:
-        """A pool of the same scenes with none of them yet."""
+    def _part(self, slots: tuple[int, ...], names: list[str] | None) -> ScenePool:
+        """A pool of some of these scenes."""
         part = copy.copy(self)
-        part._slots, part._names, part._size = (), names, 0
+        part._slots, part._names = slots, names
+        part._size = self._size_of(slots, names)
         return part
+
+    def _size_of(self, slots: tuple[int, ...], names: list[str] | None) -> int:
+        return POOL_SIZE // len(self._cycle) * len(slots) if names is None else len(names)
 
     def _allowed(self, kinds: Sequence[str] | None) -> tuple[int, ...]:
         if kinds is None:

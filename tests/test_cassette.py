@@ -264,7 +264,7 @@ sys.exit(failed)
 """
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this platform")
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="os.fork is POSIX alone: on Windows no child inherits")
 def test_a_process_that_was_forked_off_leaves_the_recording_alone(tmp_path: Path) -> None:
     assert subprocess.run([sys.executable, "-c", FORKED, tmp_path / "c.jsonl"], check=False, timeout=60).returncode == 0
     assert [file.name for file in tmp_path.iterdir()] == ["c.jsonl"]
@@ -287,7 +287,7 @@ def test_a_cassette_cannot_be_changed_through_its_answers(tmp_path: Path) -> Non
     recorded(tmp_path / "c.jsonl", ASKED)
     reply = endpoint("openai:m", cassette=tmp_path / "c.jsonl").chat(messages("a"), tools=TOOLS, seed=1, tag="1")
     with pytest.raises(AttributeError):
-        reply.text = "changed"  # type: ignore[misc]
+        reply.text = "changed"
     assert isinstance(reply.calls, tuple)
 
 

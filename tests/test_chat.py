@@ -217,7 +217,7 @@ def test_a_recorded_run_plays_again_offline(
         assert [(each.messages, each.rewards, each.usage) for each in again] == [
             (each.messages, each.rewards, each.usage) for each in live
         ]
-    assert (chat.style, KEY in path.read_text()) == (style, False)  # type: ignore[attr-defined]
+    assert (chat.style, KEY in path.read_text()) == (style, False)
     with pytest.raises(InfrastructureError, match="nothing is recorded"):
         rollout(chat, desk(), "CustomerService-v0/test/easy/000777")
 

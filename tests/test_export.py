@@ -124,7 +124,7 @@ def test_bad_filters_are_told(tmp_path: Path, filters: Any, message: str) -> Non
 
 def test_a_bad_format_is_told(tmp_path: Path) -> None:
     with pytest.raises(BadArgument, match=r"The format 'dop' does not exist. Did you mean: 'dpo'\?"):
-        export([], "dop", tmp_path / "out.jsonl")  # type: ignore[arg-type]
+        export([], "dop", tmp_path / "out.jsonl")
     with pytest.raises(BadArgument, match=r"margin=0\.1 is for the format 'dpo', not for 'sft': leave it out"):
         export([], "sft", tmp_path / "out.jsonl", margin=0.1)
 

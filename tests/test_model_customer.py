@@ -794,8 +794,8 @@ def test_the_argument_is_plain_data() -> None:
 def test_like_environments_share_a_model() -> None:
     one, other = (gym.make(DESK, customer=played_by("http://127.0.0.1:9/v1")).unwrapped for _ in range(2))
     third = gym.make(DESK, customer=played_by("http://127.0.0.1:8/v1")).unwrapped
-    assert one._customer is other._customer  # type: ignore[attr-defined]
-    assert one._customer is not third._customer  # type: ignore[attr-defined]
+    assert one._customer is other._customer
+    assert one._customer is not third._customer
 
 
 def test_the_endpoint_is_not_imported_unless_it_is_asked_for() -> None:

@@ -92,8 +92,8 @@ def test_a_struct_of_the_set_is_returned_as_it_is() -> None:
 
 
 def test_the_fields_of_a_struct_are_checked() -> None:
-    assert PARSER.parse(Inform(claims=[Claim("O1", "n", 1)])) == Inform(claims=(Claim("O1", "n", 1),))  # type: ignore[arg-type]
-    for wrong in (Ask(field="shoe size"), Close(message=5), Close(message="\ud800"), Close(message=Loud())):  # type: ignore[arg-type]
+    assert PARSER.parse(Inform(claims=[Claim("O1", "n", 1)])) == Inform(claims=(Claim("O1", "n", 1),))
+    for wrong in (Ask(field="shoe size"), Close(message=5), Close(message="\ud800"), Close(message=Loud())):
         assert isinstance(PARSER.parse(wrong), Malformed)
 
 
@@ -260,7 +260,7 @@ def test_what_an_agent_emitted_is_transcribed() -> None:
 
 @pytest.mark.parametrize(
     "raw", [Loud(), object(), Foreign(), lambda: 0, np.zeros(10**6), {1: Loud()}, Close(message=Loud()), (1,)]
-)  # type: ignore[arg-type]
+)
 def test_other_objects_are_described_shortly_without_an_address(raw: Any) -> None:
     text = transcribe(ACTIONS, raw)
     assert text.startswith("<")

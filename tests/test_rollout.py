@@ -186,7 +186,7 @@ def test_a_policy_that_breaks_says_where(count: int) -> None:
 def test_leaving_a_run_ends_it() -> None:
     run = rollouts(AtOwnPace(), envs(4), jobs(64))
     next(run)
-    run.close()  # type: ignore[attr-defined]
+    run.close()
 
 
 def test_a_function_is_a_policy() -> None:

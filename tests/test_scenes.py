@@ -243,7 +243,7 @@ SLOTTED = sorted({tail for tails in TAILS.values() for tail in tails if "{value}
 
 @functools.cache
 def slots() -> list[tuple[str, str, str]]:
-    return [(*tail.casefold().split("{value}"), tail) for tail in SLOTTED]  # type: ignore[misc]
+    return [(*tail.casefold().split("{value}"), tail) for tail in SLOTTED]
 
 
 def parsed(sentence: str) -> tuple[str, str]:

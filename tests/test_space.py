@@ -44,7 +44,7 @@ class Word(str):
 
 
 class Hostile:
-    __class__ = dict  # type: ignore[assignment]
+    __class__ = dict
 
     def __getattr__(self, name: str) -> Any:
         raise RuntimeError("touched")

@@ -321,7 +321,7 @@ def test_what_a_reward_term_does_to_its_facts_changes_nothing_else() -> None:
             fact.clear()
         return 0.0
 
-    (name,) = [gym.make(DESK, difficulty="hard").unwrapped.pool[97]]  # type: ignore[attr-defined]
+    (name,) = [gym.make(DESK, difficulty="hard").unwrapped.pool[97]]
     plain = rollout(policy("expert", DESK), gym.make(DESK), name)
     wrecked = rollout(policy("expert", DESK), gym.make(DESK, reward=Reward(extra={"wrecking": wrecking})), name)
     assert (wrecked.facts, wrecked.messages, wrecked.total) == (plain.facts, plain.messages, plain.total)
@@ -331,6 +331,6 @@ def test_what_is_done_to_a_restored_observation_changes_no_other_environment() -
     env = gym.make(DESK).unwrapped
     before, _ = env.reset(seed=0)
     words = before["messages"][0]["content"]
-    restored, _ = env.restore(env.snapshot())  # type: ignore[attr-defined]
+    restored, _ = env.restore(env.snapshot())
     restored["messages"][0]["content"] = "wrecked"
     assert gym.make(DESK).reset(seed=0)[0]["messages"][0]["content"] == words

@@ -111,7 +111,7 @@ class GRPO(LanguageTrainer[GRPOConfig]):
     by_turn: ClassVar[bool] = False
 
     @property
-    def together(self) -> int:  # type: ignore[override]  # what is one for others follows from a setting here
+    def together(self) -> int:
         """A group is never parted."""
         return self.config.group
 

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, TypeVar
 
 from ..envs.errors import BadArgument
 from ..policies.local import Loaded, Local
-from ..policies.local.load import existing, load
+from ..policies.local.load import existing, load, silent
 from ..policies.progress import Tick
 from . import reference, through_trl
 from .base import Config, Trainer
@@ -19,7 +19,7 @@ from .configs import REFERENCE, Dealt, LanguageConfig
 from .folder import FILES, Share, Summary
 from .held_out import HeldOut, test_scenes, validation_scenes
 from .telling import Callback, Told, rank
-from .watch import Evaluation, Watch, silent, told_to_all, watch
+from .watch import Evaluation, Watch, told_to_all, watch
 
 L = TypeVar("L", bound=LanguageConfig)
 
@@ -34,9 +34,6 @@ class LanguageTrainer(Trainer[L]):
         "best/": "the model that did best on the held-out scenes, where evaluations were made on the way",
         "checkpoints/": "what is needed to resume",
     }
-
-    together: int = 1
-    """How many conversations of an update are never parted."""
 
     def __init__(self, env_id: str, config: L) -> None:
         super().__init__(env_id, config)
@@ -59,6 +56,11 @@ class LanguageTrainer(Trainer[L]):
                 f"model={config.model!r} holds LoRA's matrices alone, and no second ones go on top of them: merge them "
                 "into the model first (peft's merge_and_unload), and name the folder of that."
             )
+
+    @property
+    def together(self) -> int:
+        """How many conversations of an update are never parted."""
+        return 1
 
     @property
     def arguments(self) -> dict[str, Any]:

@@ -39,7 +39,7 @@ class Both(Optimizer):
         self._join()
 
     @torch.no_grad()
-    def step(self, closure: Any = None) -> None:  # type: ignore[override]  # no closure is ever given
+    def step(self, closure: Any = None) -> Any:
         """Let each change its own weights."""
         for part in self._parts:
             part.step()

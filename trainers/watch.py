@@ -13,7 +13,6 @@ import msgspec
 import torch.distributed
 from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from transformers.trainer_callback import ExportableState, PrinterCallback, ProgressCallback
-from transformers.utils import logging
 
 from ..policies.local import Loaded
 from .held_out import HeldOut, Success
@@ -197,18 +196,6 @@ def watch(trainer: Trainer, told: Told, evaluation: Evaluation | None = None) ->
     watching = Watch(trainer, told, evaluation)
     trainer.add_callback(watching)
     return watching
-
-
-@contextlib.contextmanager
-def silent() -> Iterator[None]:
-    """Without the progress bars of Transformers' own, which it shows wherever a model is saved or loaded."""
-    shown = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # transformers leaves both without types
-    try:
-        yield
-    finally:
-        if shown:
-            logging.enable_progress_bar()  # type: ignore[no-untyped-call]  # as above
 
 
 def numbers(logs: Mapping[str, Any]) -> dict[str, float]:

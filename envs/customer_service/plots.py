@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
 from ..chance import below, block, permille, pick
 from . import requests
+from .actions import Rule
 from .goals import WITHOUT_ORDER, Goal, Knowledge, Plot, Request, Talk, Temper
 from .lexicon import MAIL_DOMAINS
 from .requests import KINDS_OF_MONEY, OTHER_REASON, Spot
@@ -166,7 +167,8 @@ def _requested(spot: Spot, kind: str, rule: str, difficulty: str) -> Request | N
         values = REFUSALS[rule](spot, kind)
         if values is None:
             return None
-        errand = Goal(rule=rule), values  # type: ignore[arg-type]  # a kind of scene, so a plain string; REFUSALS knows it
+        # A rule stands here as a string read from a scene's kind; the look-up above has refused what is none.
+        errand = Goal(rule=cast(Rule, rule)), values
         return requests.told(spot, kind, errand, rule != "not_your_order" and "product" in values, difficulty)
     served = requests.SERVED[kind](spot)
     if served is None:

@@ -65,7 +65,7 @@ TOKENIZERS = ("tokenizer.json", "tokenizer.model", "tokenizer_config.json", "voc
 
 def _model(folder: Path, device: torch.device, dtype: str | torch.dtype) -> Any:
     try:
-        with _quiet():
+        with silent():
             model: Any = transformers.AutoModelForCausalLM.from_pretrained(folder, local_files_only=True, dtype=dtype)
     except (OSError, ValueError, KeyError, ImportError) as error:
         raise BadArgument(
@@ -122,15 +122,16 @@ def _dtype(name: str, device: torch.device) -> str | torch.dtype:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """No progress bar in between."""
-    shown = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # transformers leaves both without types
+def silent() -> Iterator[None]:
+    """Without the progress bars of Transformers' own, which it shows wherever a model is saved or loaded."""
+    bars: Any = logging  # its functions have no types
+    shown = bars.is_progress_bar_enabled()
+    bars.disable_progress_bar()
     try:
         yield
     finally:
         if shown:
-            logging.enable_progress_bar()  # type: ignore[no-untyped-call]  # as above
+            bars.enable_progress_bar()
 
 
 def _line(error: BaseException) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 from ..base import Usage
@@ -82,8 +81,9 @@ class Talk:
 
     def tokens(self) -> Tokens:
         """All of it."""
-        return Tokens(*(_joined([part.tokens[n] for part in self.parts]) for n in range(3)))  # type: ignore[arg-type]  # lists of three types, in turn
-
-
-def _joined(lists: Sequence[Sequence[object]]) -> list[object]:
-    return [item for each in lists for item in each]
+        whole = Tokens([], [], [])
+        for part in self.parts:
+            whole.ids.extend(part.tokens.ids)
+            whole.sampled.extend(part.tokens.sampled)
+            whole.logprobs.extend(part.tokens.logprobs)
+        return whole

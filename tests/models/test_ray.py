@@ -12,7 +12,7 @@ DESK = "StateSet/CustomerService-v0"
 
 
 def traced(path: Path, policy: str, **more: str | int) -> list[object]:
-    report = evaluate(policy, DESK, difficulty="hard", scenes=40, trials=2, traces=path, **more)  # type: ignore[arg-type]
+    report = evaluate(policy, DESK, difficulty="hard", scenes=40, trials=2, traces=path, **more)
     assert report.measured == 80
     return [timeless(each) for each in read(path)]
 

@@ -268,7 +268,7 @@ def test_a_view_of_another_shape_is_told(folder: Path) -> None:
         def features(self, memory: Memory, observation: dict[str, Any]) -> npt.NDArray[np.float32]:
             return np.zeros(3, np.float32)
 
-    policy = SB3(type(gymnasium.make(ECHO).unwrapped), folder / "ppo.zip", view=Short())  # type: ignore[arg-type]
+    policy = SB3(type(gymnasium.make(ECHO).unwrapped), folder / "ppo.zip", view=Short())
     with pytest.raises(BadArgument, match=r"Short.features\(\) has the shape \(3,\).*trained on \(16,\)"):
         totals(policy, count=1)
 

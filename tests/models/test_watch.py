@@ -15,14 +15,14 @@ import torch
 from transformers import Trainer, TrainingArguments
 
 import stateset_gym  # noqa: F401
-from stateset_gym.policies.local.load import load
+from stateset_gym.policies.local.load import load, silent
 from stateset_gym.policies.rollout import Job
 from stateset_gym.policies.runs import Player, Setting
 from stateset_gym.trainers import held_out, reference
 from stateset_gym.trainers.folder import Folder, Record, Share
 from stateset_gym.trainers.held_out import HeldOut, Success
 from stateset_gym.trainers.telling import Told, heeded, rank
-from stateset_gym.trainers.watch import Evaluation, numbers, silent, watch
+from stateset_gym.trainers.watch import Evaluation, numbers, watch
 
 ECHO, BARE = "StateSet/Echo-v0", {"prompt": "none"}
 
