@@ -1,10 +1,11 @@
 """Multi-turn GRPO on conversations: the whole of it in one file, with torch alone.
 
     python examples/grpo_single_file.py                     # a model of its own: taught by the expert, then by reward
-    python examples/grpo_single_file.py --start FOLDER      # a small Llama in a folder of Hugging Face's
+    python examples/grpo_single_file.py --start FOLDER      # what `stateset-gym train sft` left, or an earlier --save
     python examples/grpo_single_file.py --help              # every argument
 
 It reads from top to bottom: arguments, model, text and the expert, sampling, learning, measuring, all of it together.
+By default it does what `stateset-gym train grpo` does; `benchmarks/single_file_agrees.py` compares what comes of both.
 """
 
 from __future__ import annotations
@@ -18,11 +19,12 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import gymnasium as gym
 import torch
 import torch.nn.functional as F
+from msgspec import structs
 from safetensors.torch import load_file, save_file
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
 from tokenizers.trainers import BpeTrainer
@@ -30,6 +32,7 @@ from torch import Tensor, nn
 
 import stateset_gym  # noqa: F401  (registers the environments)
 from stateset_gym import policies
+from stateset_gym.trainers import Share
 
 
 @dataclass
@@ -61,7 +64,7 @@ class Args:
     sft_batch: int = 16
     """conversations in each"""
     sft_lr: float = 3e-3
-    """the learning rate; it rises over a twelfth of the steps and falls linearly to zero, as below"""
+    """the learning rate; it rises and falls as below"""
 
     # Learning from rewards
     updates: int = 60
@@ -70,25 +73,25 @@ class Args:
     """that are drawn for an update"""
     group: int = 8
     """conversations on each of them, from one snapshot"""
-    lr: float = 3e-4
-    """the learning rate"""
-    warmup: int = 5
-    """updates over which it rises"""
+    lr: float = 5e-4
+    """the highest learning rate"""
+    warmup: float = 0.05
+    """the share of the updates in which it rises from zero; then it falls to it, as a cosine does"""
     epochs: int = 1
     """steps of the optimiser on the same conversations; from the second on the ratios are not 1"""
     clip: float = 0.2
     """how far a ratio may leave 1 and still count"""
-    norm: str = "dapo"
-    """a token's share of the loss: one of all tokens (dapo), of its conversation's (grpo), a constant one (dr_grpo)"""
+    norm: str = "grpo"
+    """a token's share of the loss: one of its conversation's tokens (grpo), of all (dapo), a constant one (dr_grpo)"""
     scale: bool = True
     """whether advantages are divided by the standard deviation in the group"""
     max_norm: float = 1.0
     """of the gradient"""
     micro: int = 8
     """conversations that are learned from at once; few are faster on a CPU, whose caches they fit into"""
-    max_tokens: int = 64
+    max_tokens: int = 96
     """of one answer"""
-    context: int = 640
+    context: int = 1024
     """of one conversation; where it would grow longer, it ends"""
     held_out: int = 500
     """scenes of the test split that are played before and after"""
@@ -161,20 +164,20 @@ class Llama(nn.Module):
 
 
 def begun(args: Args, vocabulary: int) -> Llama:
-    """A model that has yet to learn."""
+    """A model that has yet to learn all, looking things up included; at first its layers leave nearly all as it is."""
     config = {"architectures": ["LlamaForCausalLM"], "model_type": "llama", "vocab_size": vocabulary}
-    config |= {"hidden_size": args.width, "intermediate_size": 3 * args.width, "num_hidden_layers": args.layers}
+    config |= {"hidden_size": args.width, "intermediate_size": 2 * args.width, "num_hidden_layers": args.layers}
     config |= {"num_attention_heads": args.heads, "num_key_value_heads": args.heads, "tie_word_embeddings": True}
-    config |= {"max_position_embeddings": max(1024, args.context), "rms_norm_eps": 1e-6, "rope_theta": 10000.0}
-    model = Llama({**config, "bos_token_id": None, "eos_token_id": 1, "pad_token_id": 0})
+    config |= {"max_position_embeddings": max(1024, args.context), "rms_norm_eps": 1e-6}
+    config |= {"rope_parameters": {"rope_type": "default", "rope_theta": 1e6}}
+    config |= {"bos_token_id": None, "eos_token_id": 1, "pad_token_id": 0}
+    model = Llama({**config, "stateset_gym_reference": True})  # so marked, trainers too show it no system message
     for weight in model.parameters():
         if weight.dim() == 2:
             nn.init.normal_(weight, std=args.width**-0.5)
-    for (
-        layer
-    ) in model.layers:  # what a head moves arrives as what it was: so copying, which is most of it, is soon learned
-        layer.self_attn["o_proj"].weight.data.copy_(nn.init.orthogonal_(layer.self_attn["v_proj"].weight).T / 2)
-        layer.mlp["down_proj"].weight.data /= math.sqrt(2 * args.layers)
+    for layer in model.layers:  # what a head moves arrives as what it was: copying, most of it all, is soon learned
+        layer.self_attn["o_proj"].weight.data.copy_(nn.init.orthogonal_(layer.self_attn["v_proj"].weight).T / 10)
+        nn.init.zeros_(layer.mlp["down_proj"].weight)
     return model
 
 
@@ -208,7 +211,8 @@ TEMPLATE = (  # for those who load what was saved: it says what `shown` does
 PIECES = (  # no token reaches beyond one of these; ids, numbers and names stay whole, for split ones are hard to copy
     r'\{?"type":"[a-z_]+"(?:,"[a-z_]+":(?:\["|"|))?|\[[a-z_]+\] '  # the head of an action; of a tool's result
     r'|[.,:)\]?!]+ (?:[a-z]+ )?|(?:["\[\]{},:]|(?<=")[a-z_0-9]+(?=":))+'  # what parts two values in it; in an action
-    r"|[A-Z]?[0-9]+|[A-Z]{2,}|@[a-z.]+[a-z]|[A-Za-z_']+(?: (?!\())?|; | ?[(\[]|\s+|[^A-Za-z0-9\s]"
+    r"|[A-Z]?[0-9]+|[A-Z]{2,}|@[a-z.]+[a-z]|[A-Za-z_']+(?: (?!\())?"
+    r"|; (?:[a-z]+ (?=[A-Za-z]+[,:]))?| ?[(\[]|\s+|[^A-Za-z0-9\s]"
 )
 
 
@@ -268,20 +272,23 @@ class Talk:
     def hear(self, tokenizer: Tokenizer, text: str, context: int) -> None:
         """Take in what the customer said, if there is room for it and for an answer."""
         ids = tokenizer.encode(text, add_special_tokens=False).ids
-        self.over = len(self.ids) + len(ids) > context - 2
+        self.over = len(self.ids) + len(ids) >= context
         if not self.over:
             self.add(ids, said=False)
         self.turn = len(self.ids)
 
-    def act(self, tokenizer: Tokenizer, context: int) -> None:
-        """Play what was sampled since."""
-        ended = self.ids[-1] == tokenizer.token_to_id(END)
+    def act(self, tokenizer: Tokenizer, args: Args) -> None:
+        """Play what was sampled since; an answer that the context has cut short is none."""
+        ended, size = self.ids[-1] == tokenizer.token_to_id(END), len(self.ids) - self.turn
+        self.over = len(self.ids) == args.context and size < args.max_tokens and not ended
+        if self.over:
+            return
         words = tokenizer.decode(self.ids[self.turn : len(self.ids) - ended], skip_special_tokens=False)
         observation, reward, terminated, truncated, info = self.env.step(words)
         self.total += reward
         self.success, self.over = info["is_success"], terminated or truncated
         if not self.over:
-            self.hear(tokenizer, ("" if ended else END) + shown(observation["messages"][-1:]), context)
+            self.hear(tokenizer, ("" if ended else END) + shown(observation["messages"][-1:]), args.context)
 
 
 def demonstration(tokenizer: Tokenizer, messages: Sequence[Mapping[str, str]]) -> Talk:
@@ -371,11 +378,11 @@ def converse(model: Llama, cache: Cache, tokenizer: Tokenizer, talks: list[Talk]
             for talk, drawn, score in zip(speaking, ids.tolist(), scores.gather(1, ids)[:, 0].tolist(), strict=True):
                 talk.add(drawn, said=True)
                 talk.logprobs.append(score)
-            most = [min(talk.turn + args.max_tokens, args.context - 1) for talk in speaking]
+            most = [min(talk.turn + args.max_tokens, args.context) for talk in speaking]
             alive = [t for t, most in zip(speaking, most, strict=True) if t.ids[-1] != end and len(t.ids) < most]
             speaking = cache.front(alive)
         for talk in going:
-            talk.act(tokenizer, args.context)
+            talk.act(tokenizer, args)
         going = [talk for talk in going if not talk.over]
 
 
@@ -420,7 +427,7 @@ def reinforce(model: Llama, optimizer: torch.optim.Optimizer, talks: Sequence[Ta
     """Learn from an update's conversations."""
     counts = torch.tensor([len(talk.logprobs) for talk in talks])
     gains = advantages(torch.tensor([talk.total for talk in talks]), args.group, args.scale)
-    share = shares(counts, args.norm, args.context)
+    share = shares(counts, args.norm, args.max_tokens)
     # Where all of a group were paid alike the gradient is zero. The others go by length, so that little is padded.
     telling = sorted((gains * counts).nonzero()[:, 0].tolist(), key=lambda place: len(talks[place].ids))
     size, off = torch.tensor(0.0), 0.0
@@ -440,12 +447,12 @@ def reinforce(model: Llama, optimizer: torch.optim.Optimizer, talks: Sequence[Ta
 def teach(model: Llama, tokenizer: Tokenizer, args: Args) -> None:
     """Show the model what the expert says; only that is learned."""
     talks, began, step = transcripts(args), time.perf_counter(), 0
-    optimizer = torch.optim.AdamW(model.parameters(), betas=(0.9, 0.95), weight_decay=0.01)
+    optimizer = adamw(model)
     while step < args.sft_steps:
         many = [demonstration(tokenizer, next(talks)) for _ in range(16 * args.sft_batch)]
         batches = chunks(sorted(many, key=lambda talk: len(talk.ids)), args.sft_batch)
         for place in torch.randperm(len(batches)).tolist()[: args.sft_steps - step]:
-            pace(optimizer, args.sft_lr, step, args.sft_steps, args.sft_steps // 12)
+            pace(optimizer, args.sft_lr, step, args.sft_steps, args.warmup)
             loss = -logprobs(model, *padded(batches[place])).mean()
             optimizer.zero_grad()
             loss.backward()
@@ -453,15 +460,22 @@ def teach(model: Llama, tokenizer: Tokenizer, args: Args) -> None:
             optimizer.step()
             step += 1
             if step % 50 == 0:
-                print(
-                    f"sft {step:4}/{args.sft_steps}  loss {loss:.3f}  {time.perf_counter() - began:.0f} s", flush=True
-                )
+                print(f"sft {step:4}/{args.sft_steps}  loss {loss:.3f}  {time.perf_counter() - began:.0f} s")
 
 
-def pace(optimizer: torch.optim.Optimizer, most: float, step: int, steps: int, warmup: int) -> None:
-    """Set the learning rate of a step."""
+def adamw(model: Llama) -> torch.optim.Optimizer:
+    """AdamW that draws matrices towards zero, and no norms."""
+    matrices, norms = ([each for each in model.parameters() if (each.dim() == 2) == wide] for wide in (True, False))
+    groups = [{"params": matrices, "weight_decay": 0.01}, {"params": norms, "weight_decay": 0.0}]
+    return torch.optim.AdamW(groups, betas=(0.9, 0.95))
+
+
+def pace(optimizer: torch.optim.Optimizer, most: float, step: int, steps: int, share: float) -> None:
+    """Set the learning rate of a step, the first of which is numbered 0."""
+    warmup = round(share * steps)
+    left = step / warmup if step < warmup else (1 + math.cos(math.pi * (step - warmup) / (steps - warmup))) / 2
     for group in optimizer.param_groups:
-        group["lr"] = most * min((step + 1) / max(warmup, 1), (steps - step) / max(steps - warmup, 1), 1)
+        group["lr"] = most * left
 
 
 def chunks(items: list[Any], size: int) -> list[list[Any]]:
@@ -469,24 +483,6 @@ def chunks(items: list[Any], size: int) -> list[list[Any]]:
 
 
 # --- Measuring --------------------------------------------------------------------------------------------------------
-
-
-class Share(NamedTuple):
-    """Successes among scenes, and Wilson's 95 % interval of their share."""
-
-    successes: int
-    scenes: int
-    low: float
-    high: float
-
-    @classmethod
-    def of(cls, successes: int, scenes: int) -> Share:
-        z, p = 1.959964, successes / scenes
-        middle, reach = p + z**2 / (2 * scenes), z * math.sqrt(p * (1 - p) / scenes + (z / scenes) ** 2 / 4)
-        return cls(successes, scenes, *((middle + side * reach) / (1 + z**2 / scenes) for side in (-1, 1)))
-
-    def __str__(self) -> str:
-        return f"{self.successes / self.scenes:.3f} [{self.low:.3f}, {self.high:.3f}]"
 
 
 def measure(model: Llama, cache: Cache, tokenizer: Tokenizer, envs: Sequence[Any], args: Args) -> Share:
@@ -511,6 +507,8 @@ def main(args: Args) -> dict[str, Any]:
     began, folder = time.perf_counter(), Path(args.start)
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json")) if args.start else spelled(args)
     model = loaded(folder) if args.start else begun(args, tokenizer.get_vocab_size())
+    if tokenizer.token_to_id(END) is None:
+        raise ValueError(f"{folder}/tokenizer.json knows no {END}: this script is for models that were begun here.")
     if args.context > len(model.angles):
         raise ValueError(f"context={args.context} is more than the model's {len(model.angles)} positions.")
     print(f"{sum(weight.numel() for weight in model.parameters()):,} parameters, {tokenizer.get_vocab_size()} tokens")
@@ -523,7 +521,7 @@ def main(args: Args) -> dict[str, Any]:
     before = measure(model, cache, tokenizer, envs, args)
     print(f"success on {before.scenes} test scenes, sampled: {before}", flush=True)
 
-    optimizer = torch.optim.AdamW(model.parameters(), weight_decay=0.0)
+    optimizer = adamw(model)
     rows: list[dict[str, float]] = []
     for update in range(args.updates):
         start, talks = time.perf_counter(), opened(source, envs, tokenizer, args)
@@ -552,7 +550,7 @@ def main(args: Args) -> dict[str, Any]:
     )
     if args.save:
         saved(model, tokenizer, Path(args.save))
-    ends = {"before": before._asdict(), "after": after._asdict(), "tokens": tokens, "minutes": minutes}
+    ends = {"before": structs.asdict(before), "after": structs.asdict(after), "tokens": tokens, "minutes": minutes}
     results = {"args": asdict(args), **ends, "updates": rows}
     if args.json:
         Path(args.json).write_text(json.dumps(results, indent=1), encoding="utf-8")

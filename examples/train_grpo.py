@@ -3,9 +3,9 @@
     python examples/train_grpo.py
 
 A tokenizer of the shop's language and a small Llama are made, the model learns to speak from the scripted expert (SFT),
-and then from its own conversations (GRPO, with DAPO's loss). Nothing is downloaded. What is measured: success on 1,000
-scenes of the test split, which recombine what training has shown, sampled at a temperature of 1 and with the likeliest
-token, and on as many scenes of the train split.
+and then from its own conversations (GRPO, in Dr. GRPO's form). Nothing is downloaded. What is measured when that is
+done, in some minutes more: success on 1,000 scenes of the test split, which recombine what training has shown, sampled
+at a temperature of 1 and with the likeliest token, and on as many scenes of the train split.
 
 Each of the two trainings is one `stateset-gym train` in two processes of one thread, which a model this small makes
 better use of than one process of two threads. On a cluster it is the same command with more of them.
@@ -16,6 +16,8 @@ import os
 import subprocess
 import sys
 import time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 from rich.console import Console
@@ -27,8 +29,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # two threads of a model this sma
 ID = "StateSet/CustomerService-v0"
 SCENES = 1000
 ROWS = (("test, sampled", "test", 1.0), ("test, greedy", "test", 0.0), ("train, sampled", "train", 1.0))
-SFT = ("steps=800", "batch=16", "mistakes=0.1", "log_every=10")
-GRPO = ("steps=45", "batch=128", "group=8", "learning_rate=3e-4")
+SFT = ("steps=800", "batch=16", "mistakes=0", "weight_decay=0", "log_every=10")
+GRPO = ("steps=55", "batch=128", "group=8", "learning_rate=2e-4")
 
 
 def main() -> None:
@@ -41,13 +43,18 @@ def main() -> None:
 
     sft, grpo = given.output / "sft", given.output / "grpo"
     train(given, "sft", *SFT, f"output={sft}")
-    train(given, "dapo", *GRPO, f"model={sft / 'final'}", f"output={grpo}")
+    train(given, "dr_grpo", *GRPO, f"model={sft / 'final'}", f"output={grpo}")
 
+    minutes = (time.monotonic() - started) / 60
+
+    asked = [(run / "final", split, temperature) for _, split, temperature in ROWS for run in (sft, grpo)]
+    with ProcessPoolExecutor(given.processes, get_context("spawn")) as pool:
+        found = iter([*pool.map(success, *zip(*asked, strict=True))])
     table = Table("success", "after SFT", "after GRPO", title=f"{ID}, easy, seed {given.seed}")
-    for name, split, temperature in ROWS:
-        table.add_row(name, *(success(run / "final", split, temperature) for run in (sft, grpo)))
+    for name, _, _ in ROWS:
+        table.add_row(name, next(found), next(found))
     Console().print(table)
-    print(f"{(time.monotonic() - started) / 60:.1f} minutes in all.")
+    print(f"{minutes:.1f} minutes of training, {(time.monotonic() - started) / 60:.1f} with the measuring.")
 
 
 def train(given: argparse.Namespace, trainer: str, *settings: str) -> None:

@@ -7,7 +7,7 @@ import pytest
 from stateset_gym import policies
 from stateset_gym.policies.rollout import rollout
 from stateset_gym.policies.runs import Setting
-from stateset_gym.trainers.thoughts import CLOSE, OPEN, quotes, thoughtful, values
+from stateset_gym.trainers.thoughts import CLOSE, OPEN, quotes, thoughtful, values, whole
 
 DESK = "StateSet/CustomerService-v0"
 
@@ -33,15 +33,19 @@ def test_a_thought_quotes_results_and_changes_no_action(difficulty: str) -> None
     for number in range(30):
         messages = rollout(policies.make("expert", env), env, env.pool[number]).messages
         shown: list[str] = []
+        heard = ""
         used: set[str] = set()
         for before, after in zip(messages, thoughtful(messages), strict=True):
             if before["role"] != "assistant":
                 assert after == before
-                shown += [before["content"]] * before["content"].startswith("[")
+                if before["content"].startswith("["):
+                    shown.append(before["content"])
+                else:
+                    heard += before["content"]
                 continue
             thought, action = parted(after["content"])
             assert action == before["content"]
-            new = [value for value in values(action) if value not in used]
+            new = [value for value in values(action) if value not in used and not whole(value).search(heard)]
             used.update(new)
             assert all(any(quote in result for result in shown) for quote in quotes(shown, new))
             for value in new:
@@ -61,16 +65,25 @@ def test_a_conversation_with_thoughts_ends_as_the_one_without() -> None:
         assert (again.total, again.success, again.malformed) == (held.total, True, 0)
 
 
-def test_what_leads_to_a_value_is_quoted_from_its_beginning() -> None:
-    """From the last semicolon or the tool's name; two values of one part are one quote."""
+def test_the_part_that_a_value_stands_in_is_quoted_whole() -> None:
+    """From a semicolon or the tool's name to the next one; two values of one part are one quote."""
     results = [
         "[get_order] O1: status pending; red mug (P1): I7, price 500; total 500",
-        "[get_product] mug (P1); blue: I8",
+        "[get_product] mug (P1); blue: I8, price 700",
     ]
-    assert quotes(results, ["I8"]) == ["blue: I8"]
-    assert quotes(results, ["P1", "I7"]) == ["red mug (P1): I7"]
-    assert quotes(results, ["O1"]) == ["O1"]
+    assert quotes(results, ["I8"]) == ["blue: I8, price 700"]
+    assert quotes(results, ["P1", "I7"]) == ["red mug (P1): I7, price 500"]
+    assert quotes(results, ["O1"]) == ["O1: status pending"]
     assert quotes(results, ["I1", "50"]) == []
+
+
+def test_what_the_customer_says_is_not_looked_up() -> None:
+    """A house number that stands in some record by chance tells nothing of why it is the right one."""
+    order = "[get_order] O1: address 10 Hill Street; item I7"
+    change = '{"type":"change_address","address":{"street":"10 Mill Lane"},"item":"I7"}'
+    said = [("user", "It is 10 Mill Lane."), ("user", order), ("assistant", change)]
+    told = thoughtful([{"role": role, "content": content} for role, content in said])
+    assert told[-1]["content"] == f"{OPEN}item I7{CLOSE}{change}"
 
 
 def test_the_values_of_an_action_are_its_ids_and_numbers() -> None:

@@ -15,6 +15,8 @@ from msgspec import Meta
 
 from stateset_gym.envs.errors import BadArgument
 from stateset_gym.trainers import Config
+from stateset_gym.trainers.base import plain
+from stateset_gym.trainers.configs import SFTConfig
 from stateset_gym.trainers.settings import build, described, read
 
 
@@ -67,6 +69,32 @@ def test_what_is_given_is_taken_and_the_rest_is_the_default(tmp_path: Path) -> N
 def test_what_does_not_fit_is_told(given: dict[str, Any], message: str) -> None:
     with pytest.raises(BadArgument, match=message):
         build(Example, given, "the trainer 'x'")
+
+
+@pytest.mark.parametrize(
+    ("given", "optimizer", "rate"),
+    [
+        ({}, "muon", 2e-2),
+        ({"optimizer": "adamw"}, "adamw", 2e-3),
+        ({"model": "models/qwen"}, "adamw", 1e-4),
+        ({"model": "models/qwen", "optimizer": "muon"}, "muon", 1e-3),
+        ({"model": "models/qwen", "learning_rate": 3e-4}, "adamw", 3e-4),
+        ({"learning_rate": 3e-4}, "muon", 3e-4),
+    ],
+)
+def test_a_model_that_has_learnt_is_taught_gently(given: dict[str, Any], optimizer: str, rate: float) -> None:
+    """Unless it is told otherwise; what was chosen is what a run's folder tells, and what is gone on with."""
+    config = build(SFTConfig, given)
+    assert (config.optimizer, config.learning_rate) == (optimizer, pytest.approx(rate))
+    assert build(SFTConfig, plain(config)) == config
+
+
+@pytest.mark.parametrize(("name", "value"), [("width", 256), ("layers", 2), ("vocabulary", 4096)])
+def test_what_is_of_a_new_model_alone_is_refused_for_a_folder(name: str, value: int) -> None:
+    assert getattr(build(SFTConfig, {name: value}), name) == value
+    why = f"^{name}={value} is of a model that is made anew, and model='models/qwen' is a folder: leave {name} out, or"
+    with pytest.raises(BadArgument, match=why):
+        build(SFTConfig, {"model": "models/qwen", name: value})
 
 
 def test_every_setting_is_described() -> None:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Annotated, Literal, NamedTuple
 
 from msgspec import Meta
 
+from ..envs.errors import BadArgument
 from .base import Config
 
 REFERENCE = "reference"
 """The name of a model that is made anew."""
+RATES = {"muon": 2e-2, "adamw": 2e-3}
+"""The learning rates at which a new model is taught."""
+GENTLE = 0.05
+"""A model that has learnt before is taught at this share of them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,14 +26,15 @@ class LanguageConfig(Config):
     batch: Annotated[int, Meta(ge=1, description="Conversations of an update, all processes together.")] = 64
     micro: Annotated[int, Meta(ge=0, description="Conversations in memory at once in a process; 0: all.")] = 0
     optimizer: Annotated[
-        Literal["adamw", "muon"], Meta(description="Muon makes small models learn faster; AdamW suits all.")
-    ] = "adamw"
+        Literal["auto", "adamw", "muon"],
+        Meta(description="'auto': Muon, which small models learn faster with, for 'reference', AdamW for a folder."),
+    ] = "auto"
     learning_rate: Annotated[float, Meta(gt=0, description="The highest learning rate.")] = 1e-3
     schedule: Annotated[
         Literal["cosine", "linear", "constant"], Meta(description="How the learning rate falls after the warm-up.")
     ] = "cosine"
     warmup: Annotated[float, Meta(ge=0, le=1, description="The share of the steps in which it rises.")] = 0.05
-    weight_decay: Annotated[float, Meta(ge=0, description="AdamW's weight decay.")] = 0.01
+    weight_decay: Annotated[float, Meta(ge=0, description="The weight decay, AdamW's and Muon's.")] = 0.01
     clip: Annotated[float, Meta(gt=0, description="The greatest norm of a gradient.")] = 1.0
     dtype: Annotated[
         Literal["float32", "bfloat16"], Meta(description="What is computed in; the weights are float32.")
@@ -44,6 +50,15 @@ class LanguageConfig(Config):
         tuple[str, ...], Meta(description="Where metrics go beside the folder: tensorboard, wandb, trackio.")
     ] = ()
 
+    def __post_init__(self) -> None:
+        """Choose what is left open: a run's folder tells what was chosen."""
+        if self.optimizer == "auto":
+            object.__setattr__(self, "optimizer", "muon" if self.model == REFERENCE else "adamw")
+
+
+MADE = ("width", "layers", "vocabulary")
+"""What is told of a reference model alone."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class SFTConfig(LanguageConfig):
@@ -53,10 +68,14 @@ class SFTConfig(LanguageConfig):
         str, Meta(description="A folder with a causal model and its tokenizer, or 'reference': a small new one.")
     ] = REFERENCE
     batch: Annotated[int, Meta(ge=1, description="Conversations of an update, all processes together.")] = 16
-    optimizer: Annotated[
-        Literal["adamw", "muon"], Meta(description="Muon makes small models learn faster; AdamW suits all.")
-    ] = "muon"
-    learning_rate: Annotated[float, Meta(gt=0, description="The highest learning rate.")] = 2e-2
+    learning_rate: Annotated[
+        float,
+        Meta(
+            ge=0,
+            description="The highest learning rate; 0: 2e-2 with Muon and 2e-3 with AdamW for 'reference', "
+            "1e-3 and 1e-4 for a folder.",
+        ),
+    ] = 0.0
     steps: Annotated[int, Meta(ge=1, description="How many updates are made.")] = 600
     mistakes: Annotated[
         float, Meta(ge=0, le=1, description="The share of demonstrations in which the expert may make mistakes.")
@@ -66,9 +85,23 @@ class SFTConfig(LanguageConfig):
     ] = True
     width: Annotated[
         int, Meta(ge=32, multiple_of=32, description="How wide a reference model is; a head for each 32.")
-    ] = 128
+    ] = 160
     layers: Annotated[int, Meta(ge=1, description="How many layers a reference model has.")] = 3
     vocabulary: Annotated[int, Meta(ge=512, description="The most tokens that a reference tokenizer knows.")] = 2048
+
+    def __post_init__(self) -> None:
+        """Choose what is left open, and refuse what would be left out."""
+        super().__post_init__()
+        if not self.learning_rate:
+            share = 1 if self.model == REFERENCE else GENTLE
+            object.__setattr__(self, "learning_rate", RATES[self.optimizer] * share)
+        for each in fields(self) if self.model != REFERENCE else ():
+            value = getattr(self, each.name)
+            if each.name in MADE and value != each.default:
+                raise BadArgument(
+                    f"{each.name}={value!r} is of a model that is made anew, and model={self.model!r} is a folder: "
+                    f"leave {each.name} out, or name model={REFERENCE!r}."
+                )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -33,7 +33,6 @@ class Episode:
     """A conversation from where it began; `prompt_ids` is all that the agent was shown before its first own token."""
 
     scene: str
-    kind: str
     prompt_ids: list[int] = field(default_factory=list)
     completion_ids: list[int] = field(default_factory=list)
     sampled: list[bool] = field(default_factory=list)
@@ -44,7 +43,6 @@ class Episode:
     """Of each id of the completion: the turn whose answer it belongs to, or is shown before, from 0."""
     rewards: list[float] = field(default_factory=list)
     """By turn."""
-    outcome: str = ""
     success: bool = False
     malformed: int = 0
     refused: int = 0
@@ -106,7 +104,7 @@ class Stage:
             else:
                 self.policy.fork(start.spoken, slot, start.snapshot.turn.number, start.seed)
             shown[slot] = observation
-            episodes.append(Episode(info["scene"], info["kind"]))
+            episodes.append(Episode(info["scene"]))
         while shown:
             if kept is not None:
                 for slot in shown:
@@ -122,7 +120,7 @@ class Stage:
                 episode.rewards.append(float(reward))
                 episode.malformed += info["malformed"] != ""
                 episode.refused += info["refused"] != ""
-                episode.outcome, episode.success = info["outcome"], info["is_success"]
+                episode.success = info["is_success"]
                 shown[slot] = observation
                 if terminated or truncated:
                     del shown[slot]

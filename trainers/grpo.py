@@ -19,6 +19,7 @@ from .held_out import training_scenes
 from .language import LanguageTrainer
 from .vllm_sampler import VLLMSampler
 from .vllm_sampler import check as check_vllm
+from .watch import told_by_all
 
 SPREAD = 1e-4
 """What is added to a spread that is divided by, as TRL does."""
@@ -88,7 +89,8 @@ TRUNK = 0xA5A5A5
 def credit(episodes: Sequence[Episode], group: int) -> list[list[float]]:
     """For each token of each completion, how much better its turn went than that turn of the others in its group.
 
-    What a turn is worth is the return from it on. All is divided by the spread of these differences in the update.
+    What a turn is worth is the return from it on. All is divided by the spread of these differences in the update, be
+    they of this process or of another.
     """
     found: list[list[float]] = []
     for start in range(0, len(episodes), group):
@@ -96,7 +98,7 @@ def credit(episodes: Sequence[Episode], group: int) -> list[list[float]]:
         deepest = max(map(len, returns))
         means = [fmean(each[turn] for each in returns if turn < len(each)) for turn in range(deepest)]
         found += [[worth - mean for worth, mean in zip(each, means, strict=False)] for each in returns]
-    spread = pstdev([each for turns in found for each in turns]) + SPREAD
+    spread = pstdev([each for own in told_by_all(found) for turns in own for each in turns]) + SPREAD
     return [
         [turns[turn] / spread if turn < len(turns) else 0.0 for turn in episode.turns]
         for episode, turns in zip(episodes, found, strict=True)

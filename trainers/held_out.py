@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from time import perf_counter
 from typing import Any, NamedTuple
 
@@ -27,7 +27,6 @@ class Success(NamedTuple):
     """Answers that were no action."""
     cut: int
     """Conversations that outgrew the model's context: they count as failures."""
-    tokens_out: int
     seconds: float
 
 
@@ -46,7 +45,6 @@ class HeldOut:
         temperature: float = 1.0,
         max_new_tokens: int = 256,
         constrained: bool = False,
-        template: str | None = None,
         batch: int = 64,
         seed: int = 0,
     ) -> None:
@@ -59,7 +57,6 @@ class HeldOut:
             "temperature": temperature,
             "max_new_tokens": max_new_tokens,
             "constrained": constrained,
-            "template": template,
             "batch": batch,
             "seed": seed,
         }
@@ -87,7 +84,6 @@ class HeldOut:
             sum(episode.total for episode in episodes) / len(episodes),
             sum(episode.malformed for episode in episodes),
             sum(episode.error is not None for episode in episodes),
-            sum(episode.usage.tokens_out or 0 for episode in episodes),
             perf_counter() - started,
         )
 
@@ -104,16 +100,25 @@ def _measured(episode: Episode, loaded: Loaded) -> None:
         raise error
 
 
-def validation_scenes(env_id: str, arguments: Mapping[str, Any], count: int) -> tuple[str, ...]:
-    """The last so many scenes of the train split, to choose a model by: they are not to be trained on."""
+def validation_scenes(env_id: str, arguments: Mapping[str, Any], count: int, setting: str = "count") -> tuple[str, ...]:
+    """The last so many scenes of the train split, to choose a model by: they are not to be trained on.
+
+    `setting` is what the user gave the count as.
+    """
     pool = _pool(env_id, arguments, "train", whole=True)
-    return tuple(pool[number] for number in range(len(pool) - _within(count, pool), len(pool)))
+    first = len(pool) - _within(count, pool, f"{setting}={count!r}", "train")
+    return tuple(pool[number] for number in range(first, len(pool)))
 
 
-def test_scenes(env_id: str, arguments: Mapping[str, Any], count: int) -> tuple[str, ...]:
+def test_scenes(
+    env_id: str,
+    arguments: Mapping[str, Any],
+    count: int,
+    setting: str = "count",  # noqa: PT028  (no test)
+) -> tuple[str, ...]:
     """The first so many scenes of the test split, to report a model's success on."""
     pool = _pool(env_id, arguments, "test", whole=True)
-    return tuple(pool[number] for number in range(_within(count, pool)))
+    return tuple(pool[number] for number in range(_within(count, pool, f"{setting}={count!r}", "test")))
 
 
 def training_scenes(
@@ -122,23 +127,24 @@ def training_scenes(
     seed: int,
     count: int,
     reserved: Collection[str] = (),
-    evenly: bool = False,
+    often: Callable[[ScenePool], float] | None = None,
 ) -> tuple[str, ...]:
     """So many scenes of the train split, drawn with replacement and none of them `reserved`.
 
-    A longer draw of the same seed begins with the same ones. With `evenly` each kind of scene is drawn as often.
+    A longer draw of the same seed begins with the same ones. Each kind of scene is drawn as often as `often` says of
+    the scenes of that kind, or else as the split has it.
     """
     pool, kept = _pool(env_id, arguments, "train", whole=False), frozenset(reserved)
     if all(pool[number] in kept for number in range(len(pool))):  # as a rule, the first one is not
         raise BadArgument(
             f"All {len(pool)} scenes to train on are held out: give more of them in scenes=, or hold out fewer."
         )
-    pools = pool.by_kind() if evenly else [pool]
+    pools = [pool] if often is None else pool.by_kind()
+    weights = np.array([1.0] if often is None else [often(each) for each in pools])
     generator = np.random.default_rng(seed)
     names: list[str] = []
     while len(names) < count:
-        drawn = pools[int(generator.integers(len(pools)))] if evenly else pool
-        name = drawn.draw(generator)
+        name = pools[int(generator.choice(len(pools), p=weights / weights.sum()))].draw(generator)
         if name not in kept:
             names.append(name)
     return tuple(names)
@@ -152,7 +158,7 @@ def _pool(env_id: str, arguments: Mapping[str, Any], split: str, whole: bool) ->
     return env.pool
 
 
-def _within(count: int, pool: ScenePool) -> int:
+def _within(count: int, pool: ScenePool, given: str, split: str) -> int:
     if not 1 <= count <= len(pool):
-        raise BadArgument(f"count={count!r}: give a number of scenes from 1 to {len(pool)}.")
+        raise BadArgument(f"{given}: give a number of scenes of the {split} split, from 1 to {len(pool)}.")
     return count

@@ -75,7 +75,7 @@ class LanguageTrainer(Trainer[L]):
     def reserved(self) -> tuple[str, ...]:
         """The scenes of the train split that the best model is chosen by; they are not trained on."""
         count = self.config.held_out if self.config.evaluate_every else 0
-        return validation_scenes(self.env_id, self.arguments, count) if count else ()
+        return validation_scenes(self.env_id, self.arguments, count, "held_out") if count else ()
 
     def start(self) -> Loaded:
         """The model that is trained."""
@@ -123,7 +123,7 @@ class LanguageTrainer(Trainer[L]):
         if not self.reserved:
             return None
         held_out = self._held_out("train", self.reserved)
-        return Evaluation(held_out, loaded.tokenizer, self.config.evaluate_every, self.config.patience, at_start=True)
+        return Evaluation(held_out, loaded.tokenizer, self.config.evaluate_every, self.config.patience)
 
     def _held_out(self, split: str, scenes: Sequence[str]) -> HeldOut:
         config = self.config
@@ -142,9 +142,9 @@ class LanguageTrainer(Trainer[L]):
         count = self.config.tested
         if not count or rank():
             return
-        scenes = {when: ("test", test_scenes(self.env_id, self.arguments, count))}
+        scenes = {when: ("test", test_scenes(self.env_id, self.arguments, count, "tested"))}
         if when == "after":
-            scenes["train"] = ("train", validation_scenes(self.env_id, self.arguments, count))
+            scenes["train"] = ("train", validation_scenes(self.env_id, self.arguments, count, "tested"))
         for name, (split, some) in scenes.items():
             held_out = self._held_out(split, some)
             found = held_out.measure(loaded, told.doing)

@@ -6,17 +6,16 @@ import functools
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from random import Random
-from typing import Any
 
 import msgspec
 import torch.distributed
 
 from ..envs.errors import BadArgument
-from .branches import Branches, Found, Pair
+from .branches import Branches, Pair
 from .configs import DPOConfig
 from .folder import Folder
 from .telling import Told, rank
-from .watch import together, told_to_all
+from .watch import together, told_by_all, told_to_all
 
 PAIRS = "pairs.jsonl"
 """The file in a run's folder that keeps them."""
@@ -73,7 +72,7 @@ class Pairs:
 
         found = self._branches.round(number, self._scenes[first + start : first + stop], start, told)
         scored(found.pairs)
-        shares = of_all(found)
+        shares = told_by_all(found)
         pairs = [pair for share in shares for pair in share.pairs]
         if not pairs and not before:
             raise self._none()
@@ -125,15 +124,6 @@ def read(folder: Folder) -> Iterator[Pair]:
             yield msgspec.json.decode(line, type=Pair)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise BadArgument(f"{file}, line {number}, is no pair ({error}): put it back, or begin anew.") from None
-
-
-def of_all(found: Found) -> list[Found]:
-    """What each of the processes that train together has found."""
-    if not together():
-        return [found]
-    box: list[Any] = [None] * torch.distributed.get_world_size()
-    torch.distributed.all_gather_object(box, found)
-    return box
 
 
 @functools.lru_cache(maxsize=8)

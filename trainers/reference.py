@@ -15,6 +15,7 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from ..policies.rollout import Job
 from ..policies.runs import Player, Setting
+from . import recall
 from .held_out import training_scenes
 from .thoughts import CLOSE, OPEN
 
@@ -28,7 +29,8 @@ SPLIT = "|".join(
         r"[A-Z]{2,}",
         r"@[a-z.]+[a-z]",
         r"[A-Za-z_']+(?: (?!\())?",  # a word takes the space behind it: a name is the same in sentences and in JSON
-        r"; | ?[(\[]",
+        r"; (?:[a-z]+ (?=[A-Za-z]+[,:]))?",  # what parts two records, with the label of the first word of the next
+        r" ?[(\[]",
         r"\s+",
         r"[^A-Za-z0-9\s]",
     ]
@@ -77,47 +79,23 @@ def spoken(env_id: str, conversations: int, arguments: Mapping[str, Any]) -> Ite
         yield from (message["content"] for message in episode.messages)
 
 
-def model(tokenizer: Any, *, width: int = 128, layers: int = 3, context: int = 1024, seed: int = 0) -> LlamaForCausalLM:
-    """A Llama for a tokenizer, with weights that have learnt nothing; `initialise` says how they are drawn."""
+def model(tokenizer: Any, *, width: int = 160, layers: int = 3, context: int = 1024, seed: int = 0) -> LlamaForCausalLM:
+    """A Llama for a tokenizer that knows nothing yet, but can look things up: see `recall`."""
     config = LlamaConfig(
         vocab_size=len(tokenizer),
         hidden_size=width,
-        intermediate_size=3 * width,
+        intermediate_size=2 * width,
         num_hidden_layers=layers,
         num_attention_heads=width // HEAD,
         num_key_value_heads=width // HEAD,
         max_position_embeddings=context,
         tie_word_embeddings=True,
-        rope_parameters={"rope_type": "default", "rope_theta": 1e6},
+        rope_parameters={"rope_type": "default", "rope_theta": recall.BASE},
         bos_token_id=None,
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
     )
     setattr(config, MARK, True)
     made = LlamaForCausalLM(config)
-    initialise(made, torch.Generator().manual_seed(seed))
+    recall.remember(made, torch.Generator().manual_seed(seed))
     return made
-
-
-def initialise(model: LlamaForCausalLM, generator: torch.Generator) -> None:
-    """Draw weights of a size that suits a narrow model, whose layers at first leave the embeddings as they are.
-
-    Transformers' own draw (0.02, made for wide models) leaves a narrow one on a plateau where it has learnt what kind
-    of id comes next, but not to copy it. Here the perceptrons begin with nothing to say, and a rotation as the value
-    and its inverse as the output, with one embedding for input and output, make each head a faint copy of what it
-    attends to from the first step on.
-    """
-    width = model.config.hidden_size
-
-    def draw(linear: Any) -> None:
-        linear.weight.normal_(0, width**-0.5, generator=generator)
-
-    with torch.no_grad():
-        draw(model.model.embed_tokens)
-        for layer in model.model.layers:
-            for linear in (layer.self_attn.q_proj, layer.self_attn.k_proj, layer.mlp.gate_proj, layer.mlp.up_proj):
-                draw(linear)
-            layer.mlp.down_proj.weight.zero_()
-            rotation = torch.nn.init.orthogonal_(torch.empty(width, width), generator=generator)
-            layer.self_attn.v_proj.weight.copy_(rotation)
-            layer.self_attn.o_proj.weight.copy_(rotation.T / 10)

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 from random import Random
+from statistics import fmean
 from typing import Any
 
 from ..envs.errors import BadArgument
+from ..envs.scenes import ScenePool
 from ..policies.local import Loaded
 from ..policies.local.prompt import Prompt
+from ..policies.rollout import rollout
+from ..policies.runs import Setting
+from ..policies.scripted import Expert
 from . import reference, through_trl
 from .configs import REFERENCE, SFTConfig
 from .demonstrations import Demonstration, demonstrations
 from .held_out import training_scenes
 from .language import LanguageTrainer
+from .thoughts import looked_up
 
+FEW = 8
+"""So many scenes of a kind tell how much is looked up in it."""
 SORTED = 16
 """So many batches are drawn together and cut by length: little is padded, and chance still mixes them."""
 
@@ -50,10 +58,8 @@ class SFT(LanguageTrainer[SFTConfig]):
     def adapter(self, loaded: Loaded) -> Any:
         """TRL's SFT over the expert's conversations."""
         config = self.config
-        # Evenly, so that what only a rare kind asks for is learnt too.
-        scenes = training_scenes(
-            self.env_id, self.arguments, config.seed, config.steps * config.batch, self.reserved, evenly=True
-        )
+        count = config.steps * config.batch
+        scenes = training_scenes(self.env_id, self.arguments, config.seed, count, self.reserved, self.often)
         prompt = Prompt(loaded.tokenizer)
         shown = demonstrations(
             self.env_id, self.arguments, prompt, scenes, config.mistakes, config.thinking, config.seed
@@ -62,6 +68,13 @@ class SFT(LanguageTrainer[SFTConfig]):
         rows = by_length(drawn, config.batch, config.seed)
         self._lengths = [len(each.ids) for each in rows]
         return through_trl.sft(config, self.folder.checkpoints, self.dealt(), loaded, rows)
+
+    def often(self, scenes: ScenePool) -> float:
+        """How often scenes of a kind are shown: rare ones as often as others, and the more, the more is looked up."""
+        env = Setting(self.env_id, "", {**self.arguments, "split": "train"}).env()
+        episodes = [rollout(Expert(type(env)), env, scenes[number]) for number in range(min(FEW, len(scenes)))]
+        env.close()
+        return 2 + fmean(looked_up(episode.messages) for episode in episodes)
 
     def spent(self, steps: int) -> tuple[int, int]:
         """So many demonstrations were shown, with their ids."""

@@ -1,8 +1,8 @@
 """What the expert thinks before it acts: the words of the records that it takes an id or a number from.
 
 An id alone does not tell why it is the right one, and a model that is to say it at once must find that out within one
-step. The words before it in a tool's result do tell: "color white, size L: I33". To write them first is to look them up
-one after the other. An agent may think before its action; what it thinks is no part of the action.
+step. The words around it in a tool's result do tell: "color white, size L: I33, price 3000". To write them first is to
+look them up one after the other. An agent may think before its action; what it thinks is no part of the action.
 """
 
 from __future__ import annotations
@@ -18,22 +18,31 @@ OPEN, CLOSE = "<think>", "</think>"
 
 
 def thoughtful(messages: Sequence[Message]) -> list[Message]:
-    """A transcript in which the agent thinks before it first uses what a tool has shown."""
+    """A transcript in which the agent thinks before it first uses what a tool alone has shown."""
     results: list[str] = []
+    said = ""
     used: set[str] = set()
     found: list[Message] = []
     for message in messages:
         content = message["content"]
         if message["role"] == "assistant":
-            fresh = [value for value in values(content) if value not in used]
+            fresh = [value for value in values(content) if value not in used and not whole(value).search(said)]
             used.update(fresh)
-            thought = "; ".join(quotes(results, fresh))
+            thought = "\n".join(quotes(results, fresh))
             found.append({**message, "content": f"{OPEN}{thought}{CLOSE}{content}"} if thought else message)
         else:
             if content.startswith("["):
                 results.append(content)
+            else:
+                said += f"{content}\n"
             found.append(message)
     return found
+
+
+def looked_up(messages: Sequence[Message]) -> int:
+    """How many records the thoughts of a transcript quote."""
+    thoughts = [message["content"].partition(CLOSE)[0] for message in thoughtful(messages)]
+    return sum(thought.count("\n") + 1 for thought in thoughts if thought.startswith(OPEN))
 
 
 def values(action: str) -> Iterator[str]:
@@ -52,14 +61,18 @@ def _leaves(value: Any) -> Iterator[str]:
         yield str(value)
 
 
+def whole(value: str) -> re.Pattern[str]:
+    """A value that is no part of a longer word."""
+    return re.compile(rf"(?<![\w.@]){re.escape(value)}(?![\w@])")
+
+
 def quotes(results: Sequence[str], wanted: Sequence[str]) -> list[str]:
-    """The parts of results that lead to values, each once, from their beginnings to the last value in them."""
-    ends: dict[tuple[int, int], int] = {}
+    """The parts of results that values stand in, each once and whole."""
+    found: dict[tuple[int, int], str] = {}
     for value in wanted:
-        whole = re.compile(rf"(?<![\w.@]){re.escape(value)}(?![\w@])")
         for place, result in enumerate(results):
-            if match := whole.search(result):
+            if match := whole(value).search(result):
                 start = max(result.rfind("; ", 0, match.start()), result.find("] ")) + 2
-                ends[place, start] = max(ends.get((place, start), 0), match.end())
+                found[place, start] = result[start:].split("; ", 1)[0]
                 break
-    return [results[place][start:end] for (place, start), end in ends.items()]
+    return [*found.values()]

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import os
-import types
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -27,7 +25,6 @@ from trl.trainer.utils import FusedCausalLMOutput
 
 from ..envs.errors import BadArgument
 from ..policies.local import Loaded
-from ..policies.local.load import unwrapped
 from .branches import Pair
 from .configs import Dealt, LanguageConfig
 from .configs import DPOConfig as PreferenceSettings
@@ -36,9 +33,7 @@ from .demonstrations import Demonstration
 from .episode import Episode
 from .optimizer import muon
 from .pairs import Pairs
-
-WIDE = 2048 if not torch.accelerator.is_available() else 16384
-"""The most tokens of one pass, unless one conversation alone has more: on a processor, what its cache holds."""
+from .scoring import chunks, lighten
 
 
 def common(config: LanguageConfig, folder: Path, dealt: Dealt) -> dict[str, Any]:
@@ -106,7 +101,7 @@ def sft(
             peft_config=adapters(config),
         )
     trainer.optimizing = config
-    lighten(trainer.accelerator.unwrap_model(trainer.model))
+    lighten(trainer.accelerator.unwrap_model(trainer.model), FusedCausalLMOutput)
     return trainer
 
 
@@ -148,7 +143,7 @@ def grpo(
         )
     trainer.optimizing = config
     for model in filter(None, (trainer.model, trainer.ref_model)):
-        lighten(trainer.accelerator.unwrap_model(model), config.temperature)
+        lighten(trainer.accelerator.unwrap_model(model), FusedCausalLMOutput, config.temperature)
     return trainer
 
 
@@ -169,7 +164,9 @@ def dpo(
         train_sampling_strategy="sequential",
     )
     with silenced():
-        return Preferences(config, loaded, arguments, pairs)
+        trainer = Preferences(config, loaded, arguments, pairs)
+    lighten(trainer.accelerator.unwrap_model(trainer.model), FusedCausalLMOutput)
+    return trainer
 
 
 @contextlib.contextmanager
@@ -236,6 +233,8 @@ class Conversations(Optimised, GRPOTrainer):
 
     _counted: Tensor | None = None
     """Where the completions' tokens are the agent's, while a loss is computed."""
+    _moving: Tensor | None = None
+    """Which conversations move the model, while a loss is computed: not those that all of their group did as well."""
 
     def _generate_and_score_completions(self, inputs: Any) -> Any:
         with silenced():
@@ -269,10 +268,13 @@ class Conversations(Optimised, GRPOTrainer):
 
     def _compute_loss(self, model: Any, inputs: Any) -> Any:
         self._counted = inputs["completion_mask"] * inputs["tool_mask"]
+        if not self.beta:
+            moving = inputs["advantages"].reshape(len(self._counted), -1).any(1)
+            self._moving = moving if moving.any() else None  # some graph there must be
         try:
             return super()._compute_loss(model, inputs)
         finally:
-            self._counted = None
+            self._counted = self._moving = None
 
     def _get_per_token_logps_and_entropies(
         self,
@@ -298,7 +300,7 @@ class Conversations(Optimised, GRPOTrainer):
             input_ids.new_zeros(input_ids.shape, dtype=torch.float32),
             input_ids.new_zeros(input_ids.shape, dtype=torch.float32),
         )
-        for rows in chunks(lengths.tolist()):
+        for rows, moving in self._passes(lengths):
             width = int(lengths[rows].max())
             columns = torch.arange(width, device=input_ids.device) < lengths[rows][:, None]
             own = wanted[rows]
@@ -306,7 +308,7 @@ class Conversations(Optimised, GRPOTrainer):
             labels = torch.full_like(ids, -100)
             ids[columns] = input_ids[rows][own]
             labels[columns] = input_ids[rows].masked_fill(~labelled[rows], -100)[own]
-            with self.accelerator.autocast():
+            with self.accelerator.autocast(), torch.set_grad_enabled(moving and torch.is_grad_enabled()):
                 outputs = model(input_ids=ids, attention_mask=columns.long(), labels=labels, fused_lm_head=True)
             for whole, part in zip(found, (outputs.log_probs, outputs.entropy), strict=True):
                 if part is None:
@@ -316,6 +318,14 @@ class Conversations(Optimised, GRPOTrainer):
                 whole[rows] = spread
         logps, entropies = (whole[:, -logits_to_keep:] for whole in found)
         return logps, entropies if compute_entropy else None, None
+
+    def _passes(self, lengths: Tensor) -> Iterator[tuple[list[int], bool]]:
+        """The rows of each pass, and whether a gradient is wanted of it: without, it costs a third."""
+        moving = torch.ones_like(lengths, dtype=torch.bool) if self._moving is None else self._moving
+        for wanted in (True, False):
+            rows = (moving == wanted).nonzero()[:, 0].tolist()
+            for chunk in chunks([int(lengths[row]) for row in rows]) if rows else ():
+                yield [rows[place] for place in chunk], wanted
 
 
 class Preferences(Optimised, DPOTrainer):
@@ -358,50 +368,3 @@ class Preferences(Optimised, DPOTrainer):
                 found = model(input_ids=ids, attention_mask=mask, labels=labels, fused_lm_head=True).log_probs
             for pair, chosen, rejected in zip(some, *found.sum(1).chunk(2), strict=True):
                 pair.ref_chosen_logps, pair.ref_rejected_logps = chosen.item(), rejected.item()
-
-
-def chunks(lengths: Sequence[int]) -> Iterator[list[int]]:
-    """The numbers of rows that go into one pass: about one length, and not too much together."""
-    chunk: list[int] = []
-    for row in sorted(range(len(lengths)), key=lambda row: lengths[row]):
-        if chunk and lengths[row] * (len(chunk) + 1) > WIDE:
-            yield chunk
-            chunk = []
-        chunk.append(row)
-    yield chunk
-
-
-def lighten(model: Any, temperature: float = 1.0) -> None:
-    """Score only the positions that have a label: where there is no Triton, TRL's head scores all of them."""
-    base = unwrapped(model)
-    config = base.config.get_text_config()
-    odd = ("final_logit_softcapping", "logit_scale", "output_multiplier", "lm_head_multiplier", "logits_scaling")
-    if base.device.type != "cpu" or any(getattr(config, name, None) is not None for name in odd):
-        return
-    whole = base.forward
-
-    @functools.wraps(type(base).forward)  # its signature is asked for
-    def forward(self: Any, *args: Any, fused_lm_head: bool = False, labels: Tensor | None = None, **more: Any) -> Any:
-        if not fused_lm_head or labels is None:
-            return whole(*args, **more | ({} if labels is None else {"labels": labels}))
-        more["use_cache"] = False
-        hidden = self.base_model(*args, **more).last_hidden_state[:, :-1]
-        labels = labels[:, 1:]
-        mask = labels != -100
-        logits = self.get_output_embeddings()(hidden[mask]).float() / temperature
-        scores = logits.log_softmax(-1)
-        of_label = scores.gather(-1, labels[mask][:, None])[:, 0]
-        entropy = -(scores.exp() * scores).sum(-1).detach()
-        top = scores.argmax(-1) == labels[mask]
-        found = of_label, entropy, top, logits.mean(-1).detach()
-        spread = [one.new_zeros(mask.shape).masked_scatter(mask, one) for one in found]
-        return FusedCausalLMOutput(
-            loss=-of_label.sum() / mask.sum().clamp(min=1),
-            log_probs=spread[0],
-            entropy=spread[1],
-            is_top1=spread[2],
-            mean_logits=spread[3],
-            label_mask=mask,
-        )
-
-    base.forward = types.MethodType(forward, base)

@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from numbers import Real
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import torch.distributed
@@ -18,6 +18,7 @@ from ..policies.local import Loaded
 from .held_out import HeldOut, Success
 from .telling import Told
 
+V = TypeVar("V")
 BEST = "best.json"
 """Beside the best model: of which step it is, and how it did."""
 
@@ -29,11 +30,9 @@ class Evaluation:
     held_out: HeldOut
     tokenizer: Any
     every: int
-    """Steps from one to the next; the last step has one in any case."""
+    """Steps from one to the next; there is one before the first step and one after the last in any case."""
     patience: int = 0
     """Evaluations in a row without a better success that end the training; 0: never."""
-    at_start: bool = False
-    """Whether the model is measured before the first step too."""
 
     def due(self, state: TrainerState) -> bool:
         """Whether the step that was made is one to measure after."""
@@ -50,6 +49,11 @@ class Best(msgspec.Struct, frozen=True):
     high: float
     mean_return: float
 
+    @property
+    def success(self) -> float:
+        """The share of the scenes that ended well; how many there are may differ in a resumed run."""
+        return self.successes / self.scenes
+
     @classmethod
     def of(cls, step: int, found: Success) -> Best:
         """A step's model."""
@@ -58,7 +62,7 @@ class Best(msgspec.Struct, frozen=True):
 
     def beats(self, other: Best | None) -> bool:
         """Whether this is better; of equal ones the earlier stays the best."""
-        return other is None or (self.successes, self.mean_return) > (other.successes, other.mean_return)
+        return other is None or (self.success, self.mean_return) > (other.success, other.mean_return)
 
 
 class Watch(TrainerCallback, ExportableState):
@@ -72,7 +76,7 @@ class Watch(TrainerCallback, ExportableState):
         self.best: Best | None = None
         self.waited = 0
         """Evaluations since the success was last better than ever before."""
-        self._most = -1
+        self._most = -1.0
         self._trainer, self._told, self._evaluation = trainer, told, evaluation
         self._found: dict[str, float] = {}
         """What was measured after this step, and is told with the rest."""
@@ -91,7 +95,7 @@ class Watch(TrainerCallback, ExportableState):
             kept = saved.get(type(self).__name__, self.state())["attributes"]
             self.waited, self._most = kept["waited"], kept["most"]
             self.best = told_to_all(self._kept() if state.is_world_process_zero else None)
-        elif self._evaluation and self._evaluation.at_start:
+        elif self._evaluation:
             self._told.note(self._measured(self._evaluation, state, control, kwargs["model"]))
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
@@ -135,7 +139,7 @@ class Watch(TrainerCallback, ExportableState):
         if found and not metrics and state.global_step < state.max_steps:
             self._told.note(found)  # this step is not logged
         self._told(state.global_step, {**metrics, **found})
-        self._told.stopped = first(self._told.stopped)
+        self._told.stopped = next(filter(None, told_by_all(self._told.stopped)), "")
         if self._told.stopped:
             control.should_save = control.should_training_stop = True
 
@@ -148,8 +152,8 @@ class Watch(TrainerCallback, ExportableState):
         found = told_to_all(evaluation.held_out.measure(loaded, self._told.doing) if writes else None)
         assert found is not None
         new = Best.of(state.global_step, found)
-        self.waited = 0 if new.successes > self._most else self.waited + 1
-        self._most = max(self._most, new.successes)
+        self.waited = 0 if new.success > self._most else self.waited + 1
+        self._most = max(self._most, new.success)
         if new.beats(self.best):
             self.best = new
             if writes:
@@ -198,9 +202,13 @@ def watch(trainer: Trainer, told: Told, evaluation: Evaluation | None = None) ->
     return watching
 
 
+UNTOLD = ("num_tokens",)
+"""What TRL counts from the start of the process, and so anew in a resumed run."""
+
+
 def numbers(logs: Mapping[str, Any]) -> dict[str, float]:
     """What is a number in a trainer's log; what could not be measured is left out."""
-    found = {name: float(value) for name, value in logs.items() if isinstance(value, Real)}
+    found = {name: float(value) for name, value in logs.items() if isinstance(value, Real) and name not in UNTOLD}
     return {name: value for name, value in found.items() if math.isfinite(value)}
 
 
@@ -213,13 +221,13 @@ def told_to_all(value: Any) -> Any:
     return box[0]
 
 
-def first(reason: str) -> str:
-    """The first reason that one of the processes has, in each of them."""
+def told_by_all(value: V) -> list[V]:
+    """What each of the processes has, in each of them."""
     if not together():
-        return reason
-    reasons = [""] * torch.distributed.get_world_size()
-    torch.distributed.all_gather_object(reasons, reason)
-    return next(filter(None, reasons), "")
+        return [value]
+    box: list[Any] = [None] * torch.distributed.get_world_size()
+    torch.distributed.all_gather_object(box, value)
+    return box
 
 
 def together() -> bool:

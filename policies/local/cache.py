@@ -9,6 +9,8 @@ from transformers.cache_utils import Cache
 
 STEP = 256
 """A conversation's place grows by multiples of this."""
+SPARE = 8
+"""At least so many places are made in advance, when there is no room for one more."""
 
 
 class Aim(NamedTuple):
@@ -83,8 +85,13 @@ class Store(Cache):
         return [kept for pair in self._kept for kept in pair]
 
     def _grown(self, pair: tuple[Tensor, Tensor], length: int) -> tuple[Tensor, Tensor]:
-        """The same with room for all places, and for a length."""
-        new = [_room(old, self.places, max(length, old.shape[2])) for old in pair]
+        """The same with room for all places, and for a length.
+
+        Places are made in advance: they are asked for one at a time, and each time all that is kept is copied.
+        """
+        held = pair[0].shape[0]
+        places = held if self.places <= held else max(self.places, held + held // 4 + SPARE)
+        new = [_room(old, places, max(length, old.shape[2])) for old in pair]
         for old, kept in zip(pair, new, strict=True):
             kept[: old.shape[0], :, : old.shape[2]] = old
         return new[0], new[1]

@@ -104,11 +104,17 @@ def context(model: Any) -> int | None:
 def _device(name: str) -> torch.device:
     if name == "auto":
         accelerator = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
-        return accelerator or torch.device("cpu")
+        return _own(accelerator) if accelerator else torch.device("cpu")
     try:
         return torch.device(name)
     except RuntimeError:
         raise BadArgument(f"device={name!r} is no device: write 'auto', 'cpu', 'cuda', 'cuda:1' or 'mps'.") from None
+
+
+def _own(accelerator: torch.device) -> torch.device:
+    """Of several, the one of this process, as torchrun and accelerate number those of a machine."""
+    number = int(os.environ.get("LOCAL_RANK", "0"))
+    return torch.device(accelerator.type, number) if 0 < number < torch.accelerator.device_count() else accelerator
 
 
 def _dtype(name: str, device: torch.device) -> str | torch.dtype:

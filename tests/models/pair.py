@@ -10,6 +10,17 @@ from stateset_gym import trainers
 
 if __name__ == "__main__":
     folder = Path(sys.argv[1])
+    trainers.make(
+        "grpo_turns",
+        "StateSet/Echo-v0",
+        model=str(folder / "model"),
+        output=str(folder / "turns"),
+        batch=16,
+        group=4,
+        max_new_tokens=12,
+        steps=1,
+        tested=0,
+    ).train()
     trainer = trainers.make(
         "grpo",
         "StateSet/Echo-v0",

@@ -175,6 +175,18 @@ def test_a_training_learns_of_the_answers_alone(start, tmp_path):
     assert not torch.allclose(altered(lambda whole: whole), theirs, atol=1e-3)
 
 
+def test_the_answers_alone_are_scored(start, tmp_path):
+    """However long what came before them is: a vocabulary of numbers for each of its tokens would be for nothing."""
+    trainer, scored = made(start, tmp_path / "run"), []
+    with trainer.telling():
+        adapter = trainer.adapter(trainer.start())
+        inputs = adapter._prepare_inputs([{"row": row} for row in range(8)])
+    head = adapter.accelerator.unwrap_model(adapter.model).get_output_embeddings()
+    head.register_forward_hook(lambda module, given, found: scored.append(found.shape[:-1].numel()))
+    adapter.compute_loss(adapter.model, inputs)
+    assert scored == [sum(len(pair.chosen_ids + pair.rejected_ids) for pair in trainer._pairs.of(range(8), None))]
+
+
 def gradient(model, loss):
     model.zero_grad()
     loss.backward()
@@ -182,9 +194,8 @@ def gradient(model, loss):
 
 
 def kept(trainer):
-    """What a run leaves, but for its times, and TRL's count of tokens, which begins anew with each process."""
-    times = ("seconds", "num_tokens")
-    lines = [{k: v for k, v in line.items() if k not in times} for line in trainer.folder.metrics()]
+    """What a run leaves, but for its times."""
+    lines = [{k: v for k, v in line.items() if k != "seconds"} for line in trainer.folder.metrics()]
     summary = msgspec.structs.replace(trainer.summary, minutes=0.0)
     return lines, (trainer.folder.path / PAIRS).read_bytes(), summary
 
@@ -298,7 +309,6 @@ def episode(said, total, forced=False):
     size = len(said)
     return Episode(
         "scene",
-        "kind",
         prompt_ids=[1],
         completion_ids=[*said, 7, 8],
         sampled=[*[True] * (size - 1), not forced, False, True],

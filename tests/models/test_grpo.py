@@ -9,12 +9,12 @@ import pytest
 import torch
 import transformers
 from trl import GRPOTrainer
-from trl.trainer.utils import add_fused_lm_head
+from trl.trainer.utils import FusedCausalLMOutput, add_fused_lm_head
 
 from stateset_gym import trainers
 from stateset_gym.envs.errors import BadArgument
 from stateset_gym.policies.local.load import load
-from stateset_gym.trainers import through_trl
+from stateset_gym.trainers import scoring, through_trl
 from stateset_gym.trainers.episode import Episode
 from stateset_gym.trainers.grpo import SPREAD, credit
 
@@ -163,7 +163,7 @@ def test_the_gradient_is_that_of_the_sampled_tokens_alone(shared):
 @pytest.fixture
 def bare(tmp_path, monkeypatch):
     """One whose model has TRL's own head."""
-    monkeypatch.setattr(through_trl, "lighten", lambda model, temperature=1.0: None)
+    monkeypatch.setattr(through_trl, "lighten", lambda *given: None)
     return Dealt(tmp_path, temperature=1.3)
 
 
@@ -178,12 +178,20 @@ def test_log_probabilities_are_trls_own_and_the_samplers(bare):
     def ours():
         return bare.trl._get_per_token_logps_and_entropies(bare.model, ids, mask, keep, compute_entropy=True)
 
+    def theirs_alone():
+        """TRL's, each row by itself: no padding moves its positions, which rounding would tell."""
+        for row in range(len(ids)):
+            one, shown = ids[row : row + 1], mask[row : row + 1].bool()
+            sizes = int(shown.sum()), int(there[row].sum())
+            found = GRPOTrainer._get_per_token_logps_and_entropies(
+                bare.trl, bare.model, one[shown][None], torch.ones(1, sizes[0]), sizes[1], compute_entropy=True
+            )
+            yield [torch.nn.functional.pad(each[0], (0, keep - sizes[1])) for each in found[:2]]
+
     with torch.no_grad():
-        whole = GRPOTrainer._get_per_token_logps_and_entropies(
-            bare.trl, bare.model, ids, mask, keep, compute_entropy=True
-        )
+        whole = [torch.stack(each) for each in zip(*theirs_alone(), strict=True)]
         same_head = ours()
-        through_trl.lighten(bare.trl.accelerator.unwrap_model(bare.model), 1.3)
+        scoring.lighten(bare.trl.accelerator.unwrap_model(bare.model), FusedCausalLMOutput, 1.3)
         light = ours()
         bare.trl._counted = batch["completion_mask"] * batch["tool_mask"]
         counted = ours()
@@ -198,6 +206,19 @@ def test_log_probabilities_are_trls_own_and_the_samplers(bare):
     torch.testing.assert_close(light[0][own], batch["sampling_per_token_logps"][own], atol=CLOSE, rtol=0)
 
 
+def test_the_loss_is_at_the_temperature_of_the_sampling(tmp_path):
+    dealt = Dealt(tmp_path, temperature=1.7)
+    batch = dealt.batch
+    ids = torch.cat([batch["prompt_ids"], batch["completion_ids"]], 1)
+    mask = torch.cat([batch["prompt_mask"], batch["completion_mask"]], 1)
+    own = (batch["completion_mask"] * batch["tool_mask"]).bool()
+    with torch.no_grad():
+        found, *_ = dealt.trl._get_per_token_logps_and_entropies(dealt.model, ids, mask, own.shape[1])
+        plain = torch.cat([by_hand(dealt.model, episode) for episode in dealt.episodes])
+    torch.testing.assert_close(found[own], batch["sampling_per_token_logps"][own], atol=CLOSE, rtol=0)
+    assert (found[own] - plain).abs().max() > 0.1
+
+
 def test_rows_go_into_passes_by_their_length(monkeypatch, shared):
     """However they are dealt into passes, each gets its own numbers."""
     batch = shared.batch
@@ -206,15 +227,35 @@ def test_rows_go_into_passes_by_their_length(monkeypatch, shared):
     keep = batch["completion_ids"].shape[1]
     with torch.no_grad():
         one, *_ = shared.trl._get_per_token_logps_and_entropies(shared.model, ids, mask, keep)
-        monkeypatch.setattr(through_trl, "WIDE", 400)
-        assert len([*through_trl.chunks(mask.sum(1).tolist())]) > 2
+        monkeypatch.setattr(scoring, "WIDE", 400)
+        assert len([*scoring.chunks(mask.sum(1).tolist())]) > 2
         many, *_ = shared.trl._get_per_token_logps_and_entropies(shared.model, ids, mask, keep)
     torch.testing.assert_close(one, many, atol=CLOSE, rtol=0)
 
 
+def test_conversations_as_good_as_the_rest_of_their_group_cost_no_gradient(monkeypatch, shared):
+    """They do not move the model; what is told of them is the same."""
+    kept = shared.batch["advantages"]
+    still = kept.clone()
+    still[:4] = 0
+    monkeypatch.setitem(shared.batch, "advantages", still)
+    moved = []
+    one = shared.model.register_forward_pre_hook(
+        lambda module, given, named: moved.extend([torch.is_grad_enabled()] * len(named["input_ids"])),
+        with_kwargs=True,
+    )
+    light, entropies = shared.gradient(), shared.trl._metrics["train"]["entropy"]
+    told = entropies[-1]
+    assert sorted(moved) == [False] * 4 + [True] * 4
+    monkeypatch.setattr(shared.trl, "_passes", lambda lengths: [([*range(8)], True)])
+    assert distance(light, shared.gradient()) < 1e-6
+    assert entropies[-1] == pytest.approx(told, abs=1e-6)
+    one.remove()
+
+
 def test_chunks_hold_every_row_once():
     lengths = [9000, 10, 4000, 4100, 20, 4096, 8192, 1]
-    found = [*through_trl.chunks(lengths)]
+    found = [*scoring.chunks(lengths)]
     assert sorted(row for chunk in found for row in chunk) == [*range(8)]
     assert all(max(lengths[row] for row in chunk) * len(chunk) <= 8192 for chunk in found if len(chunk) > 1)
 
@@ -224,7 +265,7 @@ def test_the_light_head_is_trls(temperature):
     theirs = trained(SERVICE).model
     mine = copy.deepcopy(theirs)
     add_fused_lm_head(theirs, temperature, outputs=("log_probs", "entropy", "is_top1"))
-    through_trl.lighten(mine, temperature)
+    scoring.lighten(mine, FusedCausalLMOutput, temperature)
     chance = torch.Generator().manual_seed(0)
     ids = torch.randint(5, 300, (3, 20), generator=chance)
     labels = ids.masked_fill(torch.rand(3, 20, generator=chance) < 0.5, -100)
@@ -249,7 +290,7 @@ def test_the_light_head_is_trls(temperature):
 def test_a_light_head_of_nothing_can_still_be_differentiated():
     """A pass without one token of the agent's adds nothing, and does not fail."""
     model = trained(ECHO).model
-    through_trl.lighten(model)
+    scoring.lighten(model, FusedCausalLMOutput)
     ids = torch.tensor([[5, 6, 7]])
     output = model(input_ids=ids, labels=torch.full_like(ids, -100), fused_lm_head=True)
     assert output.loss == 0
@@ -269,7 +310,7 @@ def test_heads_that_do_more_than_project_are_left_to_trl():
     )
     assert config.final_logit_softcapping
     model = transformers.AutoModelForCausalLM.from_config(config)
-    through_trl.lighten(model)
+    scoring.lighten(model, FusedCausalLMOutput)
     assert "forward" not in vars(model)
 
 
@@ -378,10 +419,10 @@ def test_credit_by_turn_as_a_sum_on_paper():
     all seven: sqrt(2 * (0.09 + 0.0625) / 7).
     """
     episodes = [
-        Episode("", "", rewards=[0.0, 1.0], turns=[0, 0, 1, 1, 1]),
-        Episode("", "", rewards=[-0.1, -0.2, 0.7], turns=[0, 1, 2]),
-        Episode("", "", rewards=[0.0], turns=[0]),
-        Episode("", "", rewards=[0.0], turns=[0, 1]),  # its second answer was cut: it earned nothing
+        Episode("", rewards=[0.0, 1.0], turns=[0, 0, 1, 1, 1]),
+        Episode("", rewards=[-0.1, -0.2, 0.7], turns=[0, 1, 2]),
+        Episode("", rewards=[0.0], turns=[0]),
+        Episode("", rewards=[0.0], turns=[0, 1]),  # its second answer was cut: it earned nothing
     ]
     spread = math.sqrt(2 * (0.09 + 0.0625) / 7) + 1e-4
     wanted = [[0.3, 0.3, 0.25, 0.25, 0.25], [-0.3, -0.25, 0.0], [0.0], [0.0, 0.0]]
@@ -434,7 +475,6 @@ def test_a_mask_shorter_than_what_it_masks_is_refused(short):
     """TRL would fill it up with ones, and train what the customer said."""
     episode = Episode(
         "",
-        "",
         [1, 2],
         [3, 4, 5],
         sampled=[True, False, True],
@@ -450,7 +490,7 @@ def test_a_mask_shorter_than_what_it_masks_is_refused(short):
 
 def test_a_completion_of_nothing_is_refused():
     with pytest.raises(AssertionError):
-        through_trl.columns([Episode("", "", [1, 2])])
+        through_trl.columns([Episode("", [1, 2])])
 
 
 def test_what_cannot_be_dealt_is_told_before_anything_is_held(tmp_path):

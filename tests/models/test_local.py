@@ -16,9 +16,10 @@ from stateset_gym import policies
 from stateset_gym.envs.errors import BadArgument
 from stateset_gym.envs.parse import Malformed, Parser
 from stateset_gym.policies.base import Usage
-from stateset_gym.policies.local import PLAIN, Loaded, Local
+from stateset_gym.policies.local import PLAIN, Loaded, Local, cache
 from stateset_gym.policies.local.choose import Chance, choose, logprobs
 from stateset_gym.policies.local.grammar import Grammar
+from stateset_gym.policies.local.load import _device as device_of
 from stateset_gym.policies.local.schema import longest, shortest
 from stateset_gym.policies.rollout import Job, rollout, rollouts
 from stateset_gym.rewards.errors import InfrastructureError
@@ -483,6 +484,47 @@ def test_a_folder_that_is_none_says_so(tmp_path):
 def test_options_without_a_meaning_say_so(options, message):
     with pytest.raises(BadArgument, match=message):
         Local(kind(ECHO), loaded(), **options)
+
+
+@pytest.mark.parametrize(
+    ("number", "count", "wanted"),
+    [(None, 2, "cuda"), ("0", 2, "cuda"), ("1", 2, "cuda:1"), ("1", 1, "cuda"), (None, 0, "cpu"), ("1", 0, "cpu")],
+)
+def test_each_process_has_a_device_of_its_own(monkeypatch, number, count, wanted):
+    """Of those of a machine, as torchrun numbers its processes; one that sees no other has that."""
+    monkeypatch.setattr(torch.accelerator, "is_available", lambda: count > 0)
+    monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda: torch.device("cuda"))
+    monkeypatch.setattr(torch.accelerator, "device_count", lambda: count)
+    monkeypatch.delenv("LOCAL_RANK", raising=False)
+    if number:
+        monkeypatch.setenv("LOCAL_RANK", number)
+    assert str(device_of("auto")) == wanted
+
+
+def test_room_for_one_more_conversation_is_made_for_several(monkeypatch):
+    """Each time there is none, all that is kept is copied."""
+    store, made, length = cache.Store(), [], 3
+    room = cache._room
+
+    def counted(*given):
+        made.append(room(*given))
+        return made[-1]
+
+    monkeypatch.setattr(cache, "_room", counted)
+    store.place()
+    first = torch.tensor([0])
+    store.aim = cache.Aim(
+        first.repeat(length), torch.arange(length), first.repeat(length), torch.arange(length), length, None
+    )
+    begun = torch.arange(12.0).reshape(1, 2, length, 2)
+    store.update(begun, -begun, 0)
+    for _ in range(300):
+        store.copy(0, store.place(), length)
+    assert len(made) < 2 * 20
+    keys, values = made[-2:]
+    assert 301 <= len(keys) <= 301 * 1.25 + cache.SPARE
+    assert torch.equal(keys[:301, :, :length], begun.expand(301, -1, -1, -1))
+    assert torch.equal(values[:301, :, :length], -begun.expand(301, -1, -1, -1))
 
 
 def test_devices_and_dtypes_are_named(tmp_path):

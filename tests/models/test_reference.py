@@ -1,5 +1,7 @@
 """The small model to begin with: its tokenizer spells everything, words are whole, and it is a plain folder."""
 
+from random import Random
+
 import pytest
 import torch
 import transformers
@@ -76,6 +78,26 @@ def test_the_model_is_a_folder_as_any_other(tmp_path):
     with torch.no_grad():
         assert torch.equal(model(ids).logits, again.eval()(ids).logits)
     assert getattr(again.config, reference.MARK)
+
+
+@pytest.mark.parametrize("width", [128, 160, 256])
+def test_a_new_model_finds_what_stands_behind_two_words(width):
+    """It has learnt nothing, and of four records that share their words by two it finds the one that is named again."""
+    chance = Random(width)
+    model = reference.model(tokenizer(SERVICE), width=width, layers=3, seed=width)
+    words = range(model.config.vocab_size // 2)
+    values = range(len(words), model.config.vocab_size)
+    found, asked = 0, 100
+    for _ in range(asked):
+        these, those = chance.sample(words, 2), chance.sample(words, 2)
+        comma, colon, end = chance.sample(words, 3)
+        records = [[one, comma, two, colon, chance.choice(values)] for one in these for two in those]
+        wanted = chance.choice(records)
+        shown = [token for record in records for token in (*record, end)]
+        asking = [*chance.choices(words, k=3), *wanted[:-1]]
+        with torch.no_grad():
+            found += model(torch.tensor([shown + asking])).logits[0, -1].argmax() == wanted[-1]
+    assert found / asked > 0.8
 
 
 def test_weights_follow_from_the_seed():

@@ -101,14 +101,14 @@ def scenes(batch=16):
 
 
 class Played(HeldOut):
-    """Successes of 16 scenes as they are told, one measurement after another; the returns follow if they are given."""
+    """Successes of scenes as they are told, one measurement after another; the returns follow if they are given."""
 
-    def __init__(self, *wins):
-        self.wins = list(wins)
+    def __init__(self, *wins, count=16):
+        self.wins, self.count = list(wins), count
 
     def measure(self, loaded, tick=None):
         wins, mean = self.wins.pop(0) if isinstance(self.wins[0], tuple) else (self.wins.pop(0), 0.0)
-        return Success(Share.of(wins, 16), mean, 0, 0, 0, 0.0)
+        return Success(Share.of(wins, self.count), mean, 0, 0, 0.0)
 
 
 def test_every_step_has_a_line_and_every_callback_hears_of_it(tmp_path, capfd):
@@ -155,7 +155,7 @@ def test_the_model_that_did_best_on_held_out_scenes_is_kept(tmp_path):
     run = Run(
         tmp_path / "run",
         35,
-        evaluate={"held_out": scenes(), "every": 10, "at_start": True},
+        evaluate={"held_out": scenes(), "every": 10},
         tick=lambda *what: told.append(what),
     )
     measured = {line["step"]: line for line in run.folder.metrics() if "held_out_success" in line}
@@ -179,7 +179,7 @@ def test_the_model_that_did_best_on_held_out_scenes_is_kept(tmp_path):
 def test_measuring_changes_nothing_of_the_training(tmp_path):
     bare, measured = (
         Run(tmp_path / name, 6, evaluate=evaluate)
-        for name, evaluate in (("bare", None), ("measured", {"held_out": scenes(), "every": 2, "at_start": True}))
+        for name, evaluate in (("bare", None), ("measured", {"held_out": scenes(), "every": 2}))
     )
     assert equal(bare.parameters(), measured.parameters())
     ours = [
@@ -191,7 +191,7 @@ def test_measuring_changes_nothing_of_the_training(tmp_path):
 
 
 def test_it_ends_early_where_success_grows_no_more(tmp_path):
-    wins = [5, 9, 9, 8, 10, 10, 9, 10, 16]
+    wins = [0, 5, 9, 9, 8, 10, 10, 9, 10, 16]
     run = Run(tmp_path / "run", 9, evaluate={"held_out": Played(*wins), "every": 1, "patience": 3})
     assert (run.step, run.told.stopped, run.watch.best.step) == (8, "early stop", 5)
     assert [step for step, _ in run.folder.saved()] == [8]
@@ -200,7 +200,7 @@ def test_it_ends_early_where_success_grows_no_more(tmp_path):
 
 
 def test_equal_success_is_decided_by_the_return_and_then_for_the_earlier(tmp_path):
-    wins = [(9, 0.1), (9, 0.3), (9, 0.3), (8, 0.9)]
+    wins = [0, (9, 0.1), (9, 0.3), (9, 0.3), (8, 0.9)]
     run = Run(tmp_path / "run", 4, evaluate={"held_out": Played(*wins), "every": 1})
     assert (run.watch.best.step, run.watch.waited) == (2, 3)
     assert json.loads((run.folder.best / "best.json").read_bytes())["mean_return"] == 0.3
@@ -209,7 +209,7 @@ def test_equal_success_is_decided_by_the_return_and_then_for_the_earlier(tmp_pat
 @pytest.mark.parametrize("cut", [2, 5])
 def test_a_resumed_training_decides_as_it_would_have(tmp_path, cut):
     """The wait for a better success goes on where it was, and the model of before the cut may stay the best."""
-    wins = [5, 9, 9, 8, 9, 9, 16]
+    wins = [0, 5, 9, 9, 8, 9, 9, 16]
     whole = Run(tmp_path / "whole", 7, evaluate={"held_out": Played(*wins), "every": 1, "patience": 4})
     resumable = {"every": 1, "patience": 4}
     first = Run(
@@ -218,7 +218,7 @@ def test_a_resumed_training_decides_as_it_would_have(tmp_path, cut):
         callbacks=[lambda event: event.step == cut],
         evaluate={"held_out": Played(*wins), **resumable},
     )
-    second = Run(tmp_path / "parts", 7, cut, evaluate={"held_out": Played(*wins[cut:]), **resumable})
+    second = Run(tmp_path / "parts", 7, cut, evaluate={"held_out": Played(*wins[cut + 1 :]), **resumable})
     assert (first.step, whole.step, second.step) == (cut, 6, 6)
     assert whole.told.stopped == second.told.stopped == "early stop"
     assert whole.watch.state() == second.watch.state()
@@ -234,12 +234,22 @@ def test_the_best_model_is_the_one_in_the_folder_whatever_step_is_resumed_from(t
         stop = [lambda event: event.step == step]
         return Run(tmp_path / "run", 9, resume, stop, {"held_out": Played(*wins), "every": 2})
 
-    until(2, None, 5)
+    until(2, None, 0, 5)
     until(5, 2, 12)
     again = until(3, 2)
     assert (again.step, again.watch.best.step, again.watch.waited) == (3, 4, 0)
     until(4, 3, 12)
     assert json.loads((again.folder.best / "best.json").read_bytes())["step"] == 4
+
+
+def test_a_share_of_other_scenes_is_compared_as_a_share(tmp_path):
+    """A resumed run may be told to measure on more scenes: 12 of 64 are worse than 8 of 16, and 40 of 64 better."""
+    stop = [lambda event: event.step == 2]
+    Run(tmp_path / "run", 6, None, stop, {"held_out": Played(0, 8, 8), "every": 1})
+    again = Run(tmp_path / "run", 6, 2, (), {"held_out": Played(12, 24, 40, 12, count=64), "every": 1})
+    assert (again.watch.best.step, again.watch.waited) == (5, 1)
+    kept = json.loads((again.folder.best / "best.json").read_bytes())
+    assert (kept["step"], kept["successes"], kept["scenes"]) == (5, 40, 64)
 
 
 @pytest.fixture
@@ -270,7 +280,7 @@ def child():
 
 def until(process, path, lines):
     """Wait until a run has told so many lines."""
-    for _ in range(600):
+    for _ in range(1800):
         if path.exists() and path.read_bytes().count(b"\n") >= lines:
             return
         assert process.poll() is None, process.stderr.read()
@@ -281,7 +291,7 @@ def until(process, path, lines):
 @pytest.mark.parametrize("asked", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_training_goes_on_as_if_it_had_not_been(tmp_path, child, asked):
     process = child("slow", tmp_path / "parts")
-    until(process, tmp_path / "parts" / "metrics.jsonl", 3)
+    until(process, tmp_path / "parts" / "metrics.jsonl", 4)
     process.send_signal(asked)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 0, errors
@@ -297,7 +307,7 @@ def test_an_interrupted_training_goes_on_as_if_it_had_not_been(tmp_path, child, 
 
 def test_a_second_interruption_ends_it_at_once(tmp_path, child):
     process = child("stuck", tmp_path / "run")
-    until(process, tmp_path / "run" / "metrics.jsonl", 1)
+    until(process, tmp_path / "run" / "metrics.jsonl", 2)
     process.send_signal(signal.SIGINT)
     time.sleep(1)
     assert process.poll() is None
@@ -316,7 +326,7 @@ def test_processes_that_train_together_end_together_and_the_first_one_writes(tmp
     assert one == two
     assert one[:2] == [3, "callback"]
     folder = Folder(tmp_path / "run")
-    assert [line["step"] for line in folder.metrics()] == [1, 2, 3]
+    assert [line["step"] for line in folder.metrics()] == [0, 1, 2, 3]
     assert [step for step, _ in folder.saved()] == [3]
     assert (folder.best / "best.json").exists()
 
@@ -324,6 +334,10 @@ def test_processes_that_train_together_end_together_and_the_first_one_writes(tmp
 def test_what_is_no_number_is_not_told():
     logs = {"loss": 0.5, "reward": math.nan, "std": None, "lr": np.float32(0.25), "n": 3, "why": "x", "far": math.inf}
     assert numbers(logs) == {"loss": 0.5, "lr": 0.25, "n": 3.0}
+
+
+def test_what_trl_counts_anew_after_an_interruption_is_not_told():
+    assert numbers({"loss": 0.5, "num_tokens": 7}) == {"loss": 0.5}
 
 
 def main(what, path):
