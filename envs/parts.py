@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from .actions import Action, ActionSet
+from .catalogue import Catalogue
 from .memory import Fact, Memory
 
 
@@ -92,3 +93,5 @@ class Parts:
     """Whether the customer answers acts of speech, so that a user's callable can play them."""
     floors: Mapping[str, tuple[float, float, str]]
     """Cheap agent -> the success and the mean return it may reach, and why."""
+    catalogue: Catalogue | None = None
+    """What its discrete view consists of, where it has one."""

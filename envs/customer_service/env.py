@@ -8,7 +8,7 @@ from typing import Any
 from ..conversation import ConversationEnv
 from ..parts import Parts
 from ..vector import ConversationVectorEnv
-from . import desk, expert, scenes, wording
+from . import catalogue, desk, expert, scenes, wording
 from .actions import ACTIONS
 from .store import Store
 
@@ -302,6 +302,7 @@ class CustomerServiceEnv(ConversationEnv):
         expert=expert.act,
         answers=True,
         floors=FLOORS,
+        catalogue=catalogue.CATALOGUE,
     )
 
     def __init__(self, *, store: str | Path | dict[str, Any] | Store | None = None, **arguments: Any) -> None:

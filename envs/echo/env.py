@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..conversation import ConversationEnv
 from ..parts import Parts
 from ..vector import ConversationVectorEnv
-from . import expert, rules, scenes, wording
+from . import catalogue, expert, rules, scenes, wording
 from .actions import ACTIONS
 
 FLOORS = {
@@ -148,6 +148,7 @@ class EchoEnv(ConversationEnv):
         expert=expert.act,
         answers=False,
         floors=FLOORS,
+        catalogue=catalogue.CATALOGUE,
     )
 
 
