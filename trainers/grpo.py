@@ -32,6 +32,8 @@ class Rollouts:
         self._stage, self._config, self._by_turn = stage, config, by_turn
         self.credited: list[list[float]] | None = None
         """An advantage for each token of the completions, where turns are credited."""
+        self.alike: list[bool] = []
+        """Of each conversation, whether all of its group were paid alike."""
         self._before = 0
         """How many tokens were sampled in the conversations that those of this update part from."""
 
@@ -44,8 +46,11 @@ class Rollouts:
         with trainer.accelerator.autocast():
             starts = self._branched(scenes, seeds) if self._by_turn else self._openings(scenes, seeds)
             episodes = self._stage.play(starts)
+        group = self._config.group
+        groups = [episodes[start : start + group] for start in range(0, len(episodes), group)]
+        self.alike = [len({each.total for each in some}) == 1 for some in groups for _ in some]
         if self._by_turn:
-            self.credited = credit(episodes, self._config.group)
+            self.credited = credit(episodes, group)
         told = through_trl.columns(episodes)
         each = self._before / len(episodes)
         return {**told, "held_tokens": [tokens + each for tokens in told["sampled_tokens"]]}

@@ -140,11 +140,13 @@ def training_scenes(
             f"All {len(pool)} scenes to train on are held out: give more of them in scenes=, or hold out fewer."
         )
     pools = [pool] if often is None else pool.by_kind()
-    weights = np.array([1.0] if often is None else [often(each) for each in pools])
+    weights = [1.0 if often is None else often(each) for each in pools]
+    shares = np.array(weights) / sum(weights)
     generator = np.random.default_rng(seed)
     names: list[str] = []
     while len(names) < count:
-        name = pools[int(generator.choice(len(pools), p=weights / weights.sum()))].draw(generator)
+        of = 0 if often is None else int(generator.choice(len(pools), p=shares))
+        name = pools[of].draw(generator)
         if name not in kept:
             names.append(name)
     return tuple(names)

@@ -4,7 +4,8 @@ What a conversation asks of a small model is mostly to find a record by some wor
 model learns that from its billions of texts; a narrow one, from a few thousand conversations, finds records by one word
 and hardly ever by two. So it is born with it: the heads of the first layer look one, two, three and four tokens back;
 those of the second compare the last tokens with those before every token so far, and say again the token where they are
-most alike. All of it is ordinary weights of a Llama, which training may change.
+most alike. All of it is ordinary weights of a Llama, which training may change. It takes two layers and a width of 128;
+narrower models have too few heads for it, and begin with a part.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ class Place(NamedTuple):
     @classmethod
     def of(cls, width: int, heads: int) -> Place:
         """The parts of a vector so wide."""
-        back, code = min(BACK, heads), width // 2 // BACK
+        back, code = min(BACK, heads), min(width // 2 // BACK, width // heads)
         one = width - 1 - back * code
         return cls(slice(0, one), one, [slice(one + 1 + at * code, one + 1 + (at + 1) * code) for at in range(back)])
 
@@ -104,8 +105,9 @@ def look_back(attention: Any, place: Place, turns: list[float], short: Tensor, l
                 queries[rows.start + pair, place.one] += strength
                 keys[rows.start + pair, place.one] += strength * math.cos((at + 1) * turn)
                 keys[rows.start + pair + head // 2, place.one] += strength * math.sin((at + 1) * turn)
-        attention.v_proj.weight[rows] = 0
-        attention.v_proj.weight[rows.start : rows.start + code, place.token] = short
+        noting = attention.v_proj.weight[rows][:code]
+        noting.zero_()
+        noting[:, place.token] = short
         attention.o_proj.weight[noted, rows.start : rows.start + code] = torch.eye(code) * lengthened(short) / long
 
 
@@ -116,16 +118,17 @@ def compare(attention: Any, place: Place, turns: list[float], short: Tensor, lon
     flat = [pair for pair, turn in enumerate(turns) if turn < SLOW]
     flat += [pair + head // 2 for pair in flat]
     parts = -(-words // head)
-    attention.v_proj.weight.zero_()
+    mixed = rotation(words, words, generator)  # all heads say parts of one and the same
     attention.o_proj.weight.zero_()
     for number in range(heads):
         rows = slice(number * head, (number + 1) * head)
         queries, keys = attention.q_proj.weight[rows], attention.k_proj.weight[rows]
         queries *= QUIET
         keys *= QUIET
-        counts = [(at, count) for at, count in enumerate(ALIKE[number % len(ALIKE)][: len(place.before)]) if count]
+        alike = ALIKE[number if number < len(ALIKE) else 2 + number % 2]  # two words decide
+        counts = [(at, count) for at, count in enumerate(alike[: len(place.before)]) if count]
         compared = max(len(flat), code * len(counts))
-        views = rotation(compared, compared, generator)[: len(flat)].split(code, dim=1)
+        views = torch.split(rotation(compared, compared, generator)[: len(flat)], code, dim=1)
         for (at, count), view in zip(counts, views, strict=False):
             seen = view * (compared / len(flat) * count * head**0.5) ** 0.5 / long
             keys[flat, place.before[at]] += seen
@@ -133,10 +136,10 @@ def compare(attention: Any, place: Place, turns: list[float], short: Tensor, lon
                 queries[flat, place.before[at - 1]] += seen
             else:
                 queries[flat, place.token] += seen @ short * lengthened(short)
-        if number % parts == 0:
-            mixed = rotation(words, words, generator)
         part = mixed[number % parts * head :][:head]
-        attention.v_proj.weight[rows.start : rows.start + len(part), place.token] = part
+        saying = attention.v_proj.weight[rows][: len(part)]
+        saying.zero_()
+        saying[:, place.token] = part
         attention.o_proj.weight[place.token, rows.start : rows.start + len(part)] = SAID * parts / heads / long * part.T
 
 

@@ -71,7 +71,7 @@ class SFT(LanguageTrainer[SFTConfig]):
 
     def often(self, scenes: ScenePool) -> float:
         """How often scenes of a kind are shown: rare ones as often as others, and the more, the more is looked up."""
-        env = Setting(self.env_id, "", {**self.arguments, "split": "train"}).env()
+        env = Setting(self.env_id, "", {**self.arguments, "split": "train", "customer": "agenda"}).env()
         episodes = [rollout(Expert(type(env)), env, scenes[number]) for number in range(min(FEW, len(scenes)))]
         env.close()
         return 2 + fmean(looked_up(episode.messages) for episode in episodes)

@@ -32,8 +32,8 @@ def thoughtful(messages: Sequence[Message]) -> list[Message]:
             found.append({**message, "content": f"{OPEN}{thought}{CLOSE}{content}"} if thought else message)
         else:
             if content.startswith("["):
-                results.append(content)
-            else:
+                results += content.split("\n")
+            elif message["role"] != "system":
                 said += f"{content}\n"
             found.append(message)
     return found

@@ -240,11 +240,14 @@ class Conversations(Optimised, GRPOTrainer):
         with silenced():
             output = super()._generate_and_score_completions(inputs)
         rollouts: Any = self.rollout_func
-        credited: list[list[float]] | None = rollouts.credited
-        if credited is not None:
+        device = output["advantages"].device
+        if rollouts.credited is None:
+            # TRL's mean of equal returns is at times not quite that return.
+            output["advantages"][torch.tensor(rollouts.alike, device=device)] = 0
+        else:
             width = output["completion_ids"].shape[1]
-            rows = [[*row, *[0.0] * (width - len(row))] for row in credited]
-            output["advantages"] = torch.tensor(rows, device=output["completion_ids"].device)
+            rows = [[*row, *[0.0] * (width - len(row))] for row in rollouts.credited]
+            output["advantages"] = torch.tensor(rows, device=device)
         return output
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
@@ -269,8 +272,9 @@ class Conversations(Optimised, GRPOTrainer):
     def _compute_loss(self, model: Any, inputs: Any) -> Any:
         self._counted = inputs["completion_mask"] * inputs["tool_mask"]
         if not self.beta:
-            moving = inputs["advantages"].reshape(len(self._counted), -1).any(1)
-            self._moving = moving if moving.any() else None  # some graph there must be
+            self._moving = inputs["advantages"].reshape(len(self._counted), -1).any(1)
+            if not self._moving.any():  # some graph there must be
+                self._moving[inputs["completion_mask"].sum(1).argmin()] = True
         try:
             return super()._compute_loss(model, inputs)
         finally:

@@ -10,7 +10,7 @@ from transformers.cache_utils import Cache
 STEP = 256
 """A conversation's place grows by multiples of this."""
 SPARE = 8
-"""At least so many places are made in advance, when there is no room for one more."""
+"""So many places are made in advance, when there is no room for one more: fewer of few, and a quarter of many."""
 
 
 class Aim(NamedTuple):
@@ -90,7 +90,7 @@ class Store(Cache):
         Places are made in advance: they are asked for one at a time, and each time all that is kept is copied.
         """
         held = pair[0].shape[0]
-        places = held if self.places <= held else max(self.places, held + held // 4 + SPARE)
+        places = held if self.places <= held else max(self.places, held + max(held // 4, min(SPARE, held)))
         new = [_room(old, places, max(length, old.shape[2])) for old in pair]
         for old, kept in zip(pair, new, strict=True):
             kept[: old.shape[0], :, : old.shape[2]] = old

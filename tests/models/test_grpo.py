@@ -15,7 +15,7 @@ from stateset_gym import trainers
 from stateset_gym.envs.errors import BadArgument
 from stateset_gym.policies.local.load import load
 from stateset_gym.trainers import scoring, through_trl
-from stateset_gym.trainers.episode import Episode
+from stateset_gym.trainers.episode import Episode, Stage
 from stateset_gym.trainers.grpo import SPREAD, credit
 
 from .trained import BARE, ECHO, SERVICE, TRIAGE, saved, scenes, trained
@@ -28,9 +28,9 @@ class Dealt:
     """A trainer of the family on conversations with tools, and one batch of it, as TRL makes it."""
 
     def __init__(self, folder, name="grpo", loaded=None, **config):
-        settings = {"env": {"scenes": scenes(SERVICE, 2)}, "batch": 8, "group": 4, "max_new_tokens": 40}
+        settings = {"env": {"scenes": scenes(SERVICE, 2)}, "batch": 8, "group": 4, "max_new_tokens": 40, **config}
         model = saved(SERVICE, folder / "model")
-        self.trainer = trainers.make(name, SERVICE, model=model, output=folder / "run", **settings, **config)
+        self.trainer = trainers.make(name, SERVICE, model=model, output=folder / "run", **settings)
         self.loaded = loaded or load(model, "cpu", "auto")
         self.trl = self.trainer.adapter(self.loaded)
         self.trl.current_gradient_accumulation_steps = 1
@@ -44,7 +44,7 @@ class Dealt:
             return self.played[-1]
 
         stage.play = listen
-        rows = [self.trl.train_dataset[number // 4] for number in range(8)]
+        rows = [self.trl.train_dataset[number // settings["group"]] for number in range(settings["batch"])]
         self.batch = self.trl._generate_and_score_completions(rows)
 
     @property
@@ -253,6 +253,34 @@ def test_conversations_as_good_as_the_rest_of_their_group_cost_no_gradient(monke
     one.remove()
 
 
+def test_a_group_that_is_paid_alike_has_no_advantages(tmp_path, monkeypatch):
+    """Exactly none, though the mean of seven equal returns is not always that return."""
+    play = Stage.play
+
+    def alike(*given):
+        episodes = play(*given)
+        for number, episode in enumerate(episodes):
+            episode.rewards = [0.95 if number < 7 else 0.1 * number]
+        return episodes
+
+    monkeypatch.setattr(Stage, "play", alike)
+    dealt = Dealt(tmp_path, batch=14, group=7)
+    assert not dealt.batch["advantages"][:7].any()
+    assert dealt.batch["advantages"][7:].any()
+
+
+def test_nothing_but_one_row_is_differentiated_where_no_conversation_moves_the_model(monkeypatch, shared):
+    monkeypatch.setitem(shared.batch, "advantages", torch.zeros_like(shared.batch["advantages"]))
+    moved = []
+    hook = shared.model.register_forward_pre_hook(
+        lambda module, given, named: moved.extend([torch.is_grad_enabled()] * len(named["input_ids"])),
+        with_kwargs=True,
+    )
+    assert not any(each.any() for each in shared.gradient())
+    assert sorted(moved) == [False] * 7 + [True]
+    hook.remove()
+
+
 def test_chunks_hold_every_row_once():
     lengths = [9000, 10, 4000, 4100, 20, 4096, 8192, 1]
     found = [*scoring.chunks(lengths)]
@@ -281,8 +309,9 @@ def test_the_light_head_is_trls(temperature):
     assert torch.equal(one.is_top1.bool(), other.is_top1.bool())
     for name in ("log_probs", "entropy", "loss"):
         torch.testing.assert_close(getattr(one, name), getattr(other, name), atol=1e-5, rtol=1e-5)
-    assert max(each.abs().max() for each in slopes) > 0.1
-    assert distance(slopes, light) < 1e-4
+    steepest = max(each.abs().max() for each in slopes)
+    assert steepest > 0.1
+    assert distance(slopes, light) < 1e-4 * steepest
     plain = {"input_ids": ids, "labels": labels.clone()}
     torch.testing.assert_close(mine(**plain).loss, theirs(**plain).loss)
 

@@ -11,6 +11,7 @@ from stateset_gym.policies.rollout import rollout
 from stateset_gym.policies.runs import Setting
 from stateset_gym.policies.scripted import Expert
 from stateset_gym.trainers import reference
+from stateset_gym.trainers.optimizer import muon
 
 from .trained import BARE, ECHO, SERVICE, TRIAGE, tokenizer, untrained
 
@@ -80,16 +81,16 @@ def test_the_model_is_a_folder_as_any_other(tmp_path):
     assert getattr(again.config, reference.MARK)
 
 
-@pytest.mark.parametrize("width", [128, 160, 256])
+@pytest.mark.parametrize("width", [128, 160, 256, 512])
 def test_a_new_model_finds_what_stands_behind_two_words(width):
-    """It has learnt nothing, and of four records that share their words by two it finds the one that is named again."""
+    """It has learnt nothing, and of sixteen records of four words by four it finds the one that is named again."""
     chance = Random(width)
     model = reference.model(tokenizer(SERVICE), width=width, layers=3, seed=width)
     words = range(model.config.vocab_size // 2)
     values = range(len(words), model.config.vocab_size)
     found, asked = 0, 100
     for _ in range(asked):
-        these, those = chance.sample(words, 2), chance.sample(words, 2)
+        these, those = chance.sample(words, 4), chance.sample(words, 4)
         comma, colon, end = chance.sample(words, 3)
         records = [[one, comma, two, colon, chance.choice(values)] for one in these for two in those]
         wanted = chance.choice(records)
@@ -98,6 +99,20 @@ def test_a_new_model_finds_what_stands_behind_two_words(width):
         with torch.no_grad():
             found += model(torch.tensor([shown + asking])).logits[0, -1].argmax() == wanted[-1]
     assert found / asked > 0.8
+
+
+def test_all_weights_of_a_new_model_can_learn():
+    """Where both what a head reads and what it writes are nought, no gradient would ever move either."""
+    model = reference.model(tokenizer(ECHO), width=160, layers=3)
+    optimizer = muon(model, 0.02, 0.0)
+    ids = torch.randint(0, model.config.vocab_size, (4, 60), generator=torch.Generator().manual_seed(0))
+    for _ in range(3):
+        optimizer.zero_grad()
+        model(ids, labels=ids).loss.backward()
+        optimizer.step()
+    for layer in model.model.layers:
+        attention = layer.self_attn
+        assert (attention.v_proj.weight.abs().sum(1) + attention.o_proj.weight.abs().sum(0)).min() > 0
 
 
 def test_weights_follow_from_the_seed():

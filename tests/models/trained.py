@@ -43,7 +43,7 @@ def saved(env_id, folder):
     return str(folder)
 
 
-STEPS = {ECHO: 40, TRIAGE: 30, SERVICE: 60}
+STEPS = {ECHO: 40, TRIAGE: 30, SERVICE: 45}
 SCENES = {ECHO: 128, TRIAGE: 4, SERVICE: 4}
 """It learns few conversations: that takes the least time."""
 
