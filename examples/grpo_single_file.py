@@ -166,7 +166,7 @@ class Llama(nn.Module):
 def begun(args: Args, vocabulary: int) -> Llama:
     """A model that has yet to learn all, looking things up included; at first its layers leave nearly all as it is."""
     config = {"architectures": ["LlamaForCausalLM"], "model_type": "llama", "vocab_size": vocabulary}
-    config |= {"hidden_size": args.width, "intermediate_size": 2 * args.width, "num_hidden_layers": args.layers}
+    config |= {"hidden_size": args.width, "intermediate_size": 3 * args.width, "num_hidden_layers": args.layers}
     config |= {"num_attention_heads": args.heads, "num_key_value_heads": args.heads, "tie_word_embeddings": True}
     config |= {"max_position_embeddings": max(1024, args.context), "rms_norm_eps": 1e-6}
     config |= {"rope_parameters": {"rope_type": "default", "rope_theta": 1e6}}

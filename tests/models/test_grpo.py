@@ -547,7 +547,7 @@ def test_single_turns_are_conversations_of_one_turn(tmp_path):
     model = saved(TRIAGE, tmp_path / "model")
     made = trainers.make(
         "grpo", TRIAGE, model=model, output=tmp_path / "run", env={"scenes": scenes(TRIAGE)}, batch=64, group=16,
-        steps=10, max_new_tokens=24, tested=0, learning_rate=1e-3,
+        steps=10, max_new_tokens=24, tested=0, learning_rate=3e-4,
     )  # fmt: skip
     made.train()
     lines = made.folder.metrics()

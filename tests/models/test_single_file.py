@@ -336,8 +336,9 @@ def test_it_learns_what_the_trainer_learns(tmp_path, monkeypatch, norm):
     for update, episodes in enumerate(played):
         S.pace(optimizer, args.lr, update, args.updates, args.warmup)
         row = S.reinforce(model, optimizer, [replayed(each, tokenizer, args) for each in episodes], args)
-        assert row["gradient"] == pytest.approx(told[update]["grad_norm"], rel=1e-3)
-        assert row["off"] < 1e-3
+        # After the first update the weights differ by what was rounded.
+        assert row["gradient"] == pytest.approx(told[update]["grad_norm"], rel=1e-2 if update else 1e-3)
+        assert row["off"] < (1e-2 if update else 3e-4)
     after, theirs = (
         torch.nn.utils.parameters_to_vector(each.parameters()).detach()
         for each in (model, S.loaded(tmp_path / "run" / "final"))
@@ -365,6 +366,7 @@ def test_what_it_begins_is_cut_and_shaped_as_a_reference_model(tmp_path, words):
     tokenizer = transformers.AutoTokenizer.from_pretrained(tmp_path)
     theirs = reference.model(tokenizer, width=64, layers=2).config.to_dict()
     config = json.loads((tmp_path / "config.json").read_text())
+    assert config.pop("intermediate_size") == 3 * 64
     assert config.pop("rope_parameters")["rope_type"] == theirs["rope_parameters"]["rope_type"]
     assert config.items() <= {**theirs, "architectures": ["LlamaForCausalLM"]}.items()
     model = AutoModelForCausalLM.from_pretrained(tmp_path).model
