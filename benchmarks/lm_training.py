@@ -195,14 +195,23 @@ def held(folder: Path, given: argparse.Namespace, dtype: str) -> dict[str, float
 def updated(folder: Path, given: argparse.Namespace, dtype: str) -> tuple[dict[str, Any], dict[str, float]]:
     """Updates of GRPO, by stage and in tokens."""
     clock, updates = Clock(), list[Spent]()
-    sampled, seen = list[float](), list[float]()
+    sampled, held = list[float](), list[int]()
+    play = Stage.play
 
     def told(event: trainers.Event) -> None:
         updates.append(clock.cut())
         sampled.append(event.metrics["sampled_tokens"] * given.batch)
-        seen.append(event.metrics["num_tokens"])  # up to here
 
-    with tempfile.TemporaryDirectory() as output, clock.watching():
+    def counted(stage: Stage, *others: Any) -> list[episode.Episode]:
+        episodes = play(stage, *others)
+        held.append(sum(len(each.prompt_ids) + len(each.completion_ids) for each in episodes))
+        return episodes
+
+    with (
+        tempfile.TemporaryDirectory() as output,
+        mock.patch.object(Stage, "play", counted),
+        clock.watching(),
+    ):
         settings = {"env": EASY, "model": str(folder), "batch": given.batch, "group": given.group, "dtype": dtype}
         settings |= {"max_new_tokens": MOST, "tested": 0, "output": f"{output}/run", "steps": given.updates + 1}
         trainers.make("grpo", ID, **settings).train(callbacks=[told])
@@ -218,10 +227,10 @@ def updated(folder: Path, given: argparse.Namespace, dtype: str) -> tuple[dict[s
     return stages, {
         **{update: median(sum(each[kind].values()) for each in updates[1:]) for kind, update in UPDATE.items()},
         "tokens sampled in an update": usually(lambda at: sampled[at]),
-        "tokens of its conversations": usually(lambda at: seen[at] - seen[at - 1]),
+        "tokens of its conversations": usually(lambda at: held[at]),
         "sampled tokens/s, of the rollout": usually(lambda at: sampled[at] / wall(at, "rollout")),
         "tokens/s of conversations, learnt from": usually(
-            lambda at: (seen[at] - seen[at - 1]) / wall(at, "forward", "backward", "optimiser")
+            lambda at: held[at] / wall(at, "forward", "backward", "optimiser")
         ),
         SPEED: usually(lambda at: sampled[at] / wall(at, "")),
         "the environment's share of the wall time": usually(lambda at: wall(at, ENVIRONMENT) / wall(at, "")),
