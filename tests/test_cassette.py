@@ -264,7 +264,7 @@ sys.exit(failed)
 """
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="os.fork is POSIX alone: on Windows no child inherits")
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this is about forked children, and Windows has no os.fork")
 def test_a_process_that_was_forked_off_leaves_the_recording_alone(tmp_path: Path) -> None:
     assert subprocess.run([sys.executable, "-c", FORKED, tmp_path / "c.jsonl"], check=False, timeout=60).returncode == 0
     assert [file.name for file in tmp_path.iterdir()] == ["c.jsonl"]

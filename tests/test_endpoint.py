@@ -724,7 +724,7 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="os.fork is POSIX alone: on Windows no child inherits")
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this is about forked children, and Windows has no os.fork")
 def test_a_process_that_was_forked_off_asks_on_its_own() -> None:
     with Server(say("yes")) as server:
         done = subprocess.run([sys.executable, "-c", FORKED, server.url], check=False, timeout=60)

@@ -130,12 +130,12 @@ def compare(attention: Any, place: Place, turns: list[float], short: Tensor, lon
         compared = max(len(flat), code * len(counts))
         views = torch.split(rotation(compared, compared, generator)[: len(flat)], code, dim=1)
         for (at, count), view in zip(counts, views, strict=False):
-            seen = view * (compared / len(flat) * count * head**0.5) ** 0.5 / long
-            keys[flat, place.before[at]] += seen
+            weighed = view * (compared / len(flat) * count * head**0.5) ** 0.5 / long
+            keys[flat, place.before[at]] += weighed
             if at:
-                queries[flat, place.before[at - 1]] += seen
+                queries[flat, place.before[at - 1]] += weighed
             else:
-                queries[flat, place.token] += seen @ short * lengthened(short)
+                queries[flat, place.token] += weighed @ short * lengthened(short)
         part = mixed[number % parts * head :][:head]
         saying = attention.v_proj.weight[rows][: len(part)]
         saying.zero_()

@@ -27,10 +27,10 @@ def chunks(lengths: Sequence[int]) -> Iterator[list[int]]:
     yield chunk
 
 
-def lighten(model: Any, given: Callable[..., Any], temperature: float = 1.0) -> None:
+def lighten(model: Any, output: Callable[..., Any], temperature: float = 1.0) -> None:
     """Score only the positions that have a label: where there is no Triton, TRL's head scores all of them.
 
-    `given` is the class of what TRL's head gives.
+    `output` is the class of what TRL's head gives.
     """
     base = unwrapped(model)
     config = base.config.get_text_config()
@@ -54,7 +54,7 @@ def lighten(model: Any, given: Callable[..., Any], temperature: float = 1.0) -> 
         top = scores.argmax(-1) == labels[mask]
         found = of_label, entropy, top, logits.mean(-1).detach()
         spread = [one.new_zeros(mask.shape).masked_scatter(mask, one) for one in found]
-        return given(
+        return output(
             loss=-of_label.sum() / mask.sum().clamp(min=1),
             log_probs=spread[0],
             entropy=spread[1],

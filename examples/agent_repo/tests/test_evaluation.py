@@ -33,5 +33,5 @@ def test_what_it_cannot_serve_it_does_not_mend_by_force(everything):
 def test_a_policy_of_the_command_line(evaluate_policy, request):
     """Any agent: pytest --stateset-policy shop_agent:make --stateset-trials 3."""
     if request.config.getoption("stateset_policy") is None:
-        pytest.skip("no agent is named to test: pytest --stateset-policy shop_agent:make")
+        pytest.skip("the command line names no agent to measure: add --stateset-policy shop_agent:make")
     assert evaluate_policy(env_id=DESK, kinds=SERVED, scenes=10).success.mean == 1
