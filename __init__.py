@@ -11,7 +11,7 @@ def _register(name: str, folder: str) -> None:
     """Register an environment and its vector environment; entry points are strings, so that nothing is imported yet."""
     module = f"stateset_gym.envs.{folder}.env"
     gymnasium.register(
-        f"StateSet/{name}-v0", entry_point=f"{module}:{name}Env", vector_entry_point=f"{module}:{name}VectorEnv"
+        f"StateSet/{name}-v0", entry_point=f"{module}:{name}Env", vector_entry_point=f"{module}:make_vec"
     )
 
 

@@ -100,9 +100,18 @@ class ConversationEnv(gymnasium.Env[Observation, Any]):
 
     def begin(self, seed: int | None = None, options: dict[str, Any] | None = None) -> Turn:
         """`reset` without its observation and info: for those who make these for many conversations at once."""
+        return self.open(*self.next_scene(seed, options))
+
+    def next_scene(
+        self, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[str, Callable[[str], Any]]:
+        """The name of the scene that a `reset` with these arguments begins, and what builds it."""
         if seed is not None:
             self._seed(seed)
-        name, build = self._scene(options) if options else (self.pool.draw(self.np_random), self._build)
+        return self._scene(options) if options else (self.pool.draw(self.np_random), self._build)
+
+    def open(self, name: str, build: Callable[[str], Any]) -> Turn:
+        """Begin this scene."""
         self._turn = turn = self._tree.root(name, build)
         self._limit = self._max_turns or turn.scene.limit
         self._messages: list[Message] = [*map(dict.copy, self._system), {"role": "user", "content": turn.content}]
@@ -161,7 +170,7 @@ class ConversationEnv(gymnasium.Env[Observation, Any]):
         self._turn = turn = snapshot.turn if snapshot.tree is self._tree else self._tree.adopted(snapshot.turn)
         self._limit = limit
         self._messages = [*map(dict.copy, self._system), *turn.transcript()]
-        self._np_random = _generator(self.np_random, snapshot.generator)
+        self._np_random = generator_in(self.np_random, snapshot.generator)
         return self.observe(), turn.info()
 
     @property
@@ -180,7 +189,7 @@ class ConversationEnv(gymnasium.Env[Observation, Any]):
             elif seed.__class__ is int and len(_seeded) < SEEDS:
                 _seeded[seed] = None
         else:
-            self._np_random = _generator(self._np_random, known)
+            self._np_random = generator_in(self._np_random, known)
             self._np_random_seed = seed
 
     def _begun(self, verb: str) -> Turn:
@@ -259,7 +268,7 @@ _seeded: dict[int, Mapping[str, Any] | None] = {}
 _systems: dict[tuple[str, str], tuple[Message, ...]] = {}
 
 
-def _generator(current: np.random.Generator, state: Mapping[str, Any]) -> np.random.Generator:
+def generator_in(current: np.random.Generator, state: Mapping[str, Any]) -> np.random.Generator:
     """The generator in that state: the same one where it is of the state's kind."""
     kind = state["bit_generator"]
     if current.bit_generator.__class__.__name__ != kind:

@@ -33,17 +33,8 @@ class ConversationVectorEnv(VectorEnv[Observations, Sequence[Any], npt.NDArray[A
     envs: tuple[ConversationEnv, ...] = ()  # for a closing after an __init__ that raised
 
     def __init__(self, num_envs: int = 1, **env_kwargs: Any) -> None:
-        if isinstance(num_envs, bool) or not isinstance(num_envs, int) or num_envs < 1:
-            raise BadArgument(f"num_envs={num_envs!r} must be a whole number from 1 up.")
-        if "max_episode_steps" in env_kwargs:
-            limit = env_kwargs["max_episode_steps"]
-            raise BadArgument(f"max_episode_steps={limit!r} is not known here: give max_turns={limit!r}.")
-        first = self.env_class(**env_kwargs)
-        # The pool is drawn from and never changed: one serves all, however long the list of scenes.
-        others = [self.env_class(**{**env_kwargs, "scenes": None}) for _ in range(num_envs - 1)]
-        for env in others:
-            env.pool = first.pool
-        self.envs = (first, *others)
+        self.envs = crew(self.env_class, num_envs, env_kwargs)
+        first = self.envs[0]
         self.num_envs = num_envs
         self.render_mode = first.render_mode
         self.single_action_space = first.action_space
@@ -63,9 +54,9 @@ class ConversationVectorEnv(VectorEnv[Observations, Sequence[Any], npt.NDArray[A
         `options["reset_mask"]`, a boolean array, says which conversations begin anew; the others stay as they are.
         The other options go to each conversation.
         """
-        seeds = self._seeds(seed)
+        seeds = seeds_of(seed, self.num_envs)
         options = dict(options or {})
-        where = self._chosen(options.pop("reset_mask", None))
+        where = chosen_by(options.pop("reset_mask", None), self.num_envs, self._begun)
         turns, facts = [], []
         for i in where:
             turns.append(self.envs[i].begin(seeds[i], options or None))
@@ -144,27 +135,42 @@ class ConversationVectorEnv(VectorEnv[Observations, Sequence[Any], npt.NDArray[A
             observations[i], facts[i] = self.envs[i].observe(), turns[i].facts
         return {"final_obs": final_obs, "_final_obs": mask, "final_info": final_info, "_final_info": mask.copy()}
 
-    def _seeds(self, seed: int | Sequence[int | None] | None) -> Sequence[int | None]:
-        if seed is None:
-            return [None] * self.num_envs
-        if isinstance(seed, int | np.integer):
-            return [int(seed) + i for i in range(self.num_envs)]
-        if len(seed) != self.num_envs:
-            count = f"{len(seed)} seeds for {self.num_envs} conversations"
-            raise ValueError(f"reset(seed=...) lists {count}: give one each, or a single seed for all.")
-        return seed
 
-    def _chosen(self, mask: Any) -> Sequence[int]:
-        """The conversations that a reset begins anew."""
-        size = self.num_envs
-        if mask is None:
-            return range(size)
-        if not isinstance(mask, np.ndarray) or mask.dtype != np.bool_ or mask.shape != (size,) or not mask.any():
-            wanted = f"a boolean NumPy array of shape ({size},) with a True in it"
-            raise BadArgument(f"options['reset_mask']={mask!r} must be {wanted}.")
-        if not self._begun and not mask.all():
-            raise ResetNeeded(
-                "options['reset_mask'] leaves out conversations that never began: reset all of them first."
-            )
-        found: list[int] = np.flatnonzero(mask).tolist()
-        return found
+def crew(env_class: type[ConversationEnv], num_envs: int, arguments: dict[str, Any]) -> tuple[ConversationEnv, ...]:
+    """As many environments as are to be played at once, with one pool of scenes for all."""
+    if isinstance(num_envs, bool) or not isinstance(num_envs, int) or num_envs < 1:
+        raise BadArgument(f"num_envs={num_envs!r} must be a whole number from 1 up.")
+    if "max_episode_steps" in arguments:
+        limit = arguments["max_episode_steps"]
+        raise BadArgument(f"max_episode_steps={limit!r} is not known here: give max_turns={limit!r}.")
+    first = env_class(**arguments)
+    # The pool is drawn from and never changed: one serves all, however long the list of scenes.
+    others = [env_class(**{**arguments, "scenes": None}) for _ in range(num_envs - 1)]
+    for env in others:
+        env.pool = first.pool
+    return (first, *others)
+
+
+def seeds_of(seed: int | Sequence[int | None] | None, size: int) -> Sequence[int | None]:
+    """The seed of each conversation."""
+    if seed is None:
+        return [None] * size
+    if isinstance(seed, int | np.integer):
+        return [int(seed) + i for i in range(size)]
+    if len(seed) != size:
+        count = f"{len(seed)} seeds for {size} conversations"
+        raise ValueError(f"reset(seed=...) lists {count}: give one each, or a single seed for all.")
+    return seed
+
+
+def chosen_by(mask: Any, size: int, begun: bool) -> Sequence[int]:
+    """The conversations that a reset begins anew."""
+    if mask is None:
+        return range(size)
+    if not isinstance(mask, np.ndarray) or mask.dtype != np.bool_ or mask.shape != (size,) or not mask.any():
+        wanted = f"a boolean NumPy array of shape ({size},) with a True in it"
+        raise BadArgument(f"options['reset_mask']={mask!r} must be {wanted}.")
+    if not begun and not mask.all():
+        raise ResetNeeded("options['reset_mask'] leaves out conversations that never began: reset all of them first.")
+    found: list[int] = np.flatnonzero(mask).tolist()
+    return found

@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
@@ -16,9 +16,10 @@ import numpy as np
 import numpy.typing as npt
 
 from ..envs.actions import Action
+from ..envs.catalogue import Catalogue
 from ..envs.conversation import Observation
 from ..envs.errors import BadArgument, one_of
-from ..envs.memory import Memory
+from ..envs.memory import Fact, Memory
 from ..envs.parse import Malformed, Parser
 from .base import Kind, Remembering
 from .named import named
@@ -47,6 +48,12 @@ MODULES = {
     "TRPO": "sb3_contrib",
 }
 """Algorithm -> where it comes from."""
+WITH_STATE = frozenset({"RecurrentPPO"})
+"""Algorithms whose models keep something of a conversation."""
+FILE = "model.zip"
+"""A model within the folder of a run."""
+TOGETHER = 64
+"""How many conversations a model answers in one go: a prediction for one costs as much as for many."""
 
 POLICIES = {
     "sb3_contrib.common.maskable": "MaskablePPO",
@@ -58,10 +65,13 @@ POLICIES = {
 
 
 class SB3(Remembering):
-    """A trained model (a zip), seen through a view: an object, or `module:name` of one or of what makes one.
+    """A trained model (a zip, or a folder with a `model.zip`), seen through a view: by default the environment's own.
 
-    A model holds pickled Python, so load only what you trust. `algorithm` is found from the file, or a name or a class.
+    Another `view` is an object, or `module:name` of one or of what makes one. `algorithm` is found from the file, or a
+    name or a class. A model holds pickled Python, so load only what you trust.
     """
+
+    manner = "batch"
 
     def __init__(
         self,
@@ -77,6 +87,11 @@ class SB3(Remembering):
         self.model = _loaded(_file(path), algorithm, device)
         self._deterministic = deterministic
         self._masked = _takes_masks(self.model)
+        # What is drawn follows from each conversation's own seed, so those who draw answer one after the other.
+        self._together = deterministic and type(self.model).__name__ in MODULES.keys() - WITH_STATE
+        self.parallel = TOGETHER if self._together else 1
+        if isinstance(self.view, Catalogue):
+            _fits(self.model, self.view, kind)
         self._parser = Parser(kind.parts.actions)
         super().__init__()
 
@@ -95,6 +110,40 @@ class SB3(Remembering):
         with _chance(self.model, None if self._deterministic else self._seed, observation["turn"]):
             answer, self._state = self.model.predict(shown, deterministic=self._deterministic, **given)
         self._begins = False
+        return self._meant(answer)
+
+    def act_batch(
+        self, observations: Sequence[Observation | None], facts: Sequence[Sequence[Fact] | None]
+    ) -> list[Any]:
+        """The next action of each slot, from one prediction where nothing is drawn and the model keeps no state."""
+        if not self._together:
+            return super().act_batch(observations, facts)
+        actions: list[Any] = [None] * len(observations)
+        slots, rows, masks = [], [], []
+        for slot, (seen, new) in enumerate(zip(observations, facts, strict=True)):
+            if seen is not None:
+                memory = self._at(slot).take_in(new or ())
+                slots.append(slot)
+                rows.append(self._checked(self.view.features(memory, seen)))
+                masks.append(self.view.masks(memory) if self._masked else None)
+        answers, _ = self.model.predict(np.stack(rows), deterministic=True, **_given(masks))
+        for slot, answer in zip(slots, answers, strict=True):
+            actions[slot] = action = self._at(slot)._meant(answer)
+            self._at(slot).did(action if isinstance(action, Action) else None)
+        return actions
+
+    def take_in(self, facts: Sequence[Fact]) -> Memory:
+        """Fold what the last action brought into memory."""
+        self.memory.fold(self._last, facts)
+        return self.memory
+
+    def _at(self, slot: int) -> SB3:
+        twin = self.at(slot)
+        assert isinstance(twin, SB3)
+        return twin
+
+    def _meant(self, answer: Any) -> Any:
+        """What the model's answer means in this conversation."""
         discrete = isinstance(self.model.action_space, gymnasium.spaces.Discrete)
         return self._read(self.view.action(int(answer) if discrete else answer, self.memory))
 
@@ -114,13 +163,36 @@ class SB3(Remembering):
         return given if isinstance(action, Malformed) else action
 
 
+def _fits(model: Any, catalogue: Catalogue, kind: Kind) -> None:
+    """Refuse a model that was trained on other actions or features than a catalogue has."""
+    features, actions = (len(catalogue.feature_names),), len(catalogue.action_names)
+    shape, count = model.observation_space.shape, getattr(model.action_space, "n", None)
+    if (shape, count) != (features, actions):
+        raise BadArgument(
+            f"The model was trained on observations of the shape {shape} and actions in {model.action_space}, and the "
+            f"discrete view of {kind.parts.name} has {features[0]} features and {actions} actions: give a model that "
+            "was trained on this view, or view=... the view that it was trained with."
+        )
+
+
+def _given(masks: Sequence[npt.NDArray[np.bool_] | None]) -> dict[str, Any]:
+    """The masks of many conversations, where there are any; `None` allows everything."""
+    some = next((mask for mask in masks if mask is not None), None)
+    if some is None:
+        return {}
+    everything = np.ones(np.shape(some), bool)
+    return {"action_masks": np.array([everything if mask is None else mask for mask in masks], bool)}
+
+
 def _view(view: View | str | None, kind: Kind, path: Any) -> View:
     """The view that is meant; one that has to be made is made for the kind of environment."""
     if view is None:
+        if kind.parts.catalogue is not None:
+            return kind.parts.catalogue
         raise BadArgument(
-            f"Policy 'sb3:{path}' needs a view, as a model acts on numbers and {kind.parts.name} on JSON: give "
-            "view=..., an object with features(memory, observation), action(answer, memory) and masks(memory), "
-            "or 'module:name' of one."
+            f"Policy 'sb3:{path}' needs a view, as a model acts on numbers and {kind.parts.name} on JSON, and there is "
+            "no catalogue of it: give view=..., an object with features(memory, observation), action(answer, memory) "
+            "and masks(memory), or 'module:name' of one."
         )
     found: Any = named(f"view={view!r}", view) if isinstance(view, str) else view
     if isinstance(found, type) or (callable(found) and not hasattr(found, "features")):
@@ -133,11 +205,13 @@ def _view(view: View | str | None, kind: Kind, path: Any) -> View:
 
 
 def _file(path: str | os.PathLike[str]) -> Path:
-    """The file of a model; `.zip` may be left out, as it may in `model.save`."""
+    """The file of a model; `.zip` may be left out, as it may in `model.save`, and in a folder it is `model.zip`."""
     given = Path(path)
-    for file in (given, given.with_name(f"{given.name}.zip")):
+    for file in (given, given.with_name(f"{given.name}.zip"), given / FILE):
         if file.is_file():
             return file
+    if given.is_dir():
+        raise BadArgument(f"Policy 'sb3:{path}': there is no {FILE} in this folder; a run's model is in its final/.")
     raise BadArgument(f"Policy 'sb3:{path}': there is no file {path} and no {given.name}.zip beside it.")
 
 

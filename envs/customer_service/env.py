@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ..conversation import ConversationEnv
 from ..parts import Parts
 from ..vector import ConversationVectorEnv
+from ..views import viewed
 from . import catalogue, desk, expert, scenes, wording
 from .actions import ACTIONS
 from .store import Store
@@ -320,6 +322,10 @@ class CustomerServiceEnv(ConversationEnv):
 
 
 class CustomerServiceVectorEnv(ConversationVectorEnv):
-    """Many of them at once: what `gym.make_vec` makes."""
+    """Many of them at once."""
 
     env_class = CustomerServiceEnv
+
+
+make_vec = partial(viewed, CustomerServiceVectorEnv)
+"""What `gym.make_vec` calls."""

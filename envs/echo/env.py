@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from ..conversation import ConversationEnv
 from ..parts import Parts
 from ..vector import ConversationVectorEnv
+from ..views import viewed
 from . import catalogue, expert, rules, scenes, wording
 from .actions import ACTIONS
 
@@ -153,6 +156,10 @@ class EchoEnv(ConversationEnv):
 
 
 class EchoVectorEnv(ConversationVectorEnv):
-    """Many of them at once: what `gym.make_vec` makes."""
+    """Many of them at once."""
 
     env_class = EchoEnv
+
+
+make_vec = partial(viewed, EchoVectorEnv)
+"""What `gym.make_vec` calls."""

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from ..conversation import ConversationEnv
 from ..parts import Parts
 from ..vector import ConversationVectorEnv
+from ..views import viewed
 from . import catalogue, expert, rules, scenes, wording
 from .actions import ACTIONS
 
@@ -184,6 +187,10 @@ class TicketTriageEnv(ConversationEnv):
 
 
 class TicketTriageVectorEnv(ConversationVectorEnv):
-    """Many of them at once: what `gym.make_vec` makes."""
+    """Many of them at once."""
 
     env_class = TicketTriageEnv
+
+
+make_vec = partial(viewed, TicketTriageVectorEnv)
+"""What `gym.make_vec` calls."""

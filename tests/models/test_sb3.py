@@ -1,5 +1,6 @@
 """Models of stable-baselines3 and sb3-contrib, trained for a second, play as policies."""
 
+import dataclasses
 import sys
 import zipfile
 from collections.abc import Callable
@@ -18,6 +19,7 @@ import stateset_gym  # noqa: F401
 from stateset_gym import policies
 from stateset_gym.envs.actions import Action
 from stateset_gym.envs.echo.actions import Say
+from stateset_gym.envs.echo.env import EchoEnv
 from stateset_gym.envs.echo.scenes import EASY, WORDS
 from stateset_gym.envs.errors import BadArgument
 from stateset_gym.envs.memory import Memory
@@ -241,7 +243,16 @@ def _without(folder: Path) -> Path:
 @pytest.mark.parametrize(
     ("file", "options", "message"),
     [
-        (lambda folder: folder / "ppo", {}, "needs a view, as a model acts on numbers and Echo-v0 on JSON: give view="),
+        (
+            lambda folder: folder / "ppo",
+            {},
+            r"observations of the shape \(16,\) .* view of Echo-v0 has 4 features and 4",
+        ),
+        (
+            lambda folder: folder,
+            {"view": VIEW},
+            r"there is no model.zip in this folder; a run's model is in its final/",
+        ),
         (lambda folder: folder / "ppo", {"view": 3}, "view=3 is no view: it has no features, action, masks"),
         (lambda folder: folder / "ppo", {"view": "nowhere"}, "view='nowhere' is not known: write 'module:name'"),
         (lambda folder: folder / "ppo", {"view": "a b:c"}, "view='a b:c' is not known: write 'module:name'"),
@@ -261,6 +272,15 @@ def test_what_is_wrong_is_told(
 ) -> None:
     with pytest.raises(BadArgument, match=message):
         policies.make(f"sb3:{file(folder)}", ECHO, **options)
+
+
+def test_an_environment_without_a_catalogue_needs_a_view(folder: Path) -> None:
+    class Bare(EchoEnv):
+        parts = dataclasses.replace(EchoEnv.parts, catalogue=None)
+
+    with pytest.raises(BadArgument, match=r"needs a view, as a model acts on numbers and Echo-v0 on JSON.* give view="):
+        SB3(Bare, folder / "ppo.zip")
+    assert SB3(Bare, folder / "ppo.zip", view=VIEW).view is VIEW
 
 
 def test_a_view_of_another_shape_is_told(folder: Path) -> None:
