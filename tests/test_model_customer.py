@@ -319,7 +319,7 @@ def test_the_first_open_act_is_the_agendas_whatever_the_agent_says(name: str, ac
     for plain in acts:
         act = acts_for(one, plain)
         assert without_words(one.speak(act, None)) == without_words(other.speak(act, lambda open_acts: open_acts[0]))
-        assert one.state.mind.key() == other.state.mind.key()
+        assert one.state.mind.key(one.state.scene.plot) == other.state.mind.key(other.state.scene.plot)
         assert one.state.ended == other.state.ended
         if one.state.ended:
             break

@@ -42,7 +42,7 @@ class State:
 
     def key(self) -> tuple[Any, ...]:
         """What tells two states of one scene apart; words and the turn are no part of it."""
-        return self.store.key(), self.mind.key(), self.memory.key(), self.ended
+        return self.store.key(), self.mind.key(self.scene.plot), self.memory.key(), self.ended
 
 
 def opening(state: State) -> list[Fact]:

@@ -32,17 +32,21 @@ class Mind:
         twin.settled, twin.changed, twin.said = self.settled.copy(), self.changed.copy(), self.said.copy()
         return twin
 
-    def key(self) -> tuple[Any, ...]:
-        """What tells two minds apart."""
-        said = tuple(sorted(self.said.items()))
+    def key(self, plot: Plot) -> tuple[Any, ...]:
+        """What tells two minds apart: counts are told as far as they make a difference to what the customer does."""
+        # Where a field was told wrongly the first time, the second time differs from the later ones.
+        said = [
+            (at, times if times < 2 else 1 + (at[1] in knows_of(plot, at[0]).mistakes))
+            for at, times in self.said.items()
+        ]
         return (
             self.voiced,
             frozenset(self.settled),
             frozenset(self.changed),
-            said,
+            frozenset(said),
             self.patience,
             self.pushed,
-            self.replies,
+            min(self.replies, max(plot.temper.drifts, default=0)),
         )
 
 
