@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from itertools import islice
 from time import perf_counter
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from ..envs.errors import BadArgument
 from ..envs.scenes import ScenePool
-from ..policies.local import Loaded, Local
 from ..policies.progress import Tick, quiet
 from ..policies.rollout import Episode, Job, rollouts
 from ..policies.runs import Setting
 from .folder import Share
+
+if TYPE_CHECKING:
+    from ..policies.local import Loaded
 
 
 class Success(NamedTuple):
@@ -65,6 +68,8 @@ class HeldOut:
 
     def measure(self, loaded: Loaded, tick: Tick = quiet) -> Success:
         """Let a model play every scene; it is left as it was."""
+        from ..policies.local import Local
+
         started = perf_counter()
         # Made anew each time, which takes milliseconds: the order in which an older one has left its rows would decide
         # how sums are rounded, and with that, once in a great while, a token.
@@ -127,20 +132,16 @@ def training_scenes(
     seed: int,
     count: int,
     reserved: Collection[str] = (),
-    often: Callable[[ScenePool], float] | None = None,
+    often: Callable[[ScenePool, float], float] | None = None,
 ) -> tuple[str, ...]:
     """So many scenes of the train split, drawn with replacement and none of them `reserved`.
 
     A longer draw of the same seed begins with the same ones. Each kind of scene is drawn as often as `often` says of
-    the scenes of that kind, or else as the split has it.
+    the scenes of that kind and their share of the split, which is 1 on average; or else as the split has it.
     """
-    pool, kept = _pool(env_id, arguments, "train", whole=False), frozenset(reserved)
-    if all(pool[number] in kept for number in range(len(pool))):  # as a rule, the first one is not
-        raise BadArgument(
-            f"All {len(pool)} scenes to train on are held out: give more of them in scenes=, or hold out fewer."
-        )
+    pool, kept = _trained_on(env_id, arguments, reserved)
     pools = [pool] if often is None else pool.by_kind()
-    weights = [1.0 if often is None else often(each) for each in pools]
+    weights = [1.0 if often is None else often(each, len(each) / len(pool) * len(pools)) for each in pools]
     shares = np.array(weights) / sum(weights)
     generator = np.random.default_rng(seed)
     names: list[str] = []
@@ -150,6 +151,27 @@ def training_scenes(
         if name not in kept:
             names.append(name)
     return tuple(names)
+
+
+def first_scenes(
+    env_id: str, arguments: Mapping[str, Any], count: int, reserved: Collection[str] = ()
+) -> tuple[str, ...]:
+    """The first scenes of the train split, so many at most and none of them `reserved`, to be met again and again."""
+    pool, kept = _trained_on(env_id, arguments, reserved)
+    names = (pool[number] for number in range(len(pool)))
+    return tuple(islice((name for name in names if name not in kept), count))
+
+
+def _trained_on(
+    env_id: str, arguments: Mapping[str, Any], reserved: Collection[str]
+) -> tuple[ScenePool, frozenset[str]]:
+    """The scenes that may be trained on, but for those that are kept from it; there are some."""
+    pool, kept = _pool(env_id, arguments, "train", whole=False), frozenset(reserved)
+    if all(pool[number] in kept for number in range(len(pool))):  # as a rule, the first one is not
+        raise BadArgument(
+            f"All {len(pool)} scenes to train on are held out: give more of them in scenes=, or hold out fewer."
+        )
+    return pool, kept
 
 
 def _pool(env_id: str, arguments: Mapping[str, Any], split: str, whole: bool) -> ScenePool:

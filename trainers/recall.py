@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Generator, Tensor
+from torch.nn.functional import normalize
 
 BASE = 1e12
 """The base of the rotary embedding: few pairs of a head turn with the distance, and the others compare contents."""
@@ -34,6 +35,12 @@ SAID = 3.0
 """How loud what is found is said, against the token itself."""
 QUIET = 0.1
 """What is left of the weights of chance in a head that is set up."""
+ROUNDS, SHY, PUSH, CROWD = 30, 12.0, 0.4, math.exp(-6.0)
+"""How the codes of tokens are moved apart: so often, near ones so much more than others, and so far at most."""
+ROWS = 4096
+"""Of so many tokens at once, which a large vocabulary needs memory for."""
+AKIN = 2.0
+"""How near tokens of one word are, which differ in case, in a space or in what parts two values."""
 
 
 class Place(NamedTuple):
@@ -51,8 +58,11 @@ class Place(NamedTuple):
         return cls(slice(0, one), one, [slice(one + 1 + at * code, one + 1 + (at + 1) * code) for at in range(back)])
 
 
-def remember(model: Any, generator: Generator) -> None:
-    """Draw the weights of a Llama that has as many keys as queries, and set up its first two layers."""
+def remember(model: Any, kin: Tensor, generator: Generator) -> None:
+    """Draw the weights of a Llama that has as many keys as queries, and set up its first two layers.
+
+    `kin` tells of each token the first one that is of the same word.
+    """
     config = model.config
     width = config.hidden_size
     place = Place.of(width, config.num_attention_heads)
@@ -62,13 +72,12 @@ def remember(model: Any, generator: Generator) -> None:
     with torch.no_grad():
         embedding = model.model.embed_tokens.weight
         embedding.zero_()
-        words = torch.randn(len(embedding), place.one, generator=generator)
-        embedding[:, place.token] = torch.nn.functional.normalize(words)
+        short = rotation(place.before[0].stop - place.before[0].start, place.one, generator)
+        embedding[:, place.token] = tokens(kin, short, generator)
         embedding[:, place.one] = 1
         for layer in model.model.layers:
             faint(layer, width, generator)
         layers = [layer.self_attn for layer in model.model.layers]
-        short = rotation(place.before[0].stop - place.before[0].start, place.one, generator)
         look_back(layers[0], place, turns, short, (width / 2) ** 0.5)
         if len(layers) > 1:
             compare(layers[1], place, turns, short, (width / (2 + len(place.before))) ** 0.5, generator)
@@ -77,6 +86,37 @@ def remember(model: Any, generator: Generator) -> None:
 def rotation(rows: int, columns: int, generator: Generator) -> Tensor:
     """A matrix that keeps lengths, as far as its shape lets it."""
     return torch.nn.init.orthogonal_(torch.empty(rows, columns), generator=generator)
+
+
+def tokens(kin: Tensor, short: Tensor, generator: Generator) -> Tensor:
+    """Vectors of length 1 for tokens, whose short codes are of one length too; those of one word are akin."""
+    code, words = short.shape
+    codes = shared(apart(torch.randn(len(kin), code, generator=generator)), kin)
+    rest = torch.randn(len(kin), words, generator=generator)
+    rest = shared(normalize(rest - rest @ short.T @ short), kin)
+    return (code / words) ** 0.5 * codes @ short + (1 - code / words) ** 0.5 * rest
+
+
+def shared(vectors: Tensor, kin: Tensor) -> Tensor:
+    """The vectors, drawn towards that of the first of their kin."""
+    return normalize(vectors + AKIN * vectors[kin] * (kin != torch.arange(len(kin)))[:, None])
+
+
+def apart(vectors: Tensor) -> Tensor:
+    """Directions that push each other away, the nearest ones most: with chance alone some pairs are nearly the same."""
+    vectors = normalize(vectors)
+    for _ in range(ROUNDS):
+        parts = zip(vectors.split(ROWS), torch.arange(len(vectors)).split(ROWS), strict=True)
+        vectors = torch.cat([moved(part, places, vectors) for part, places in parts])
+    return vectors
+
+
+def moved(part: Tensor, places: Tensor, vectors: Tensor) -> Tensor:
+    """Some of the vectors, a step away from those that are near."""
+    near = part @ vectors.T
+    near[torch.arange(len(part)), places] = 0  # itself
+    push = torch.exp(SHY * (near - 1))
+    return normalize(part - PUSH * (push @ vectors) / push.sum(1, keepdim=True).clamp(min=CROWD))
 
 
 def faint(layer: Any, width: int, generator: Generator) -> None:

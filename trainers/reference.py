@@ -5,12 +5,14 @@ It is an ordinary folder of Hugging Face's: `AutoModelForCausalLM` loads it, and
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
 from tokenizers.trainers import BpeTrainer
+from torch import Tensor
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from ..policies.rollout import Job
@@ -97,5 +99,15 @@ def model(tokenizer: Any, *, width: int = 160, layers: int = 3, context: int = 1
     )
     setattr(config, MARK, True)
     made = LlamaForCausalLM(config)
-    recall.remember(made, torch.Generator().manual_seed(seed))
+    recall.remember(made, kin(tokenizer), torch.Generator().manual_seed(seed))
     return made
+
+
+def kin(tokenizer: Any) -> Tensor:
+    """Of each token the first one that is of the same word: "white", "White " and ", white" are."""
+    first: dict[str, int] = {}
+    found = []
+    for number in range(len(tokenizer)):
+        word = re.sub(r"[\W_]", "", tokenizer.decode([number]).lower())
+        found.append(first.setdefault(word, number) if word else number)
+    return torch.tensor(found)

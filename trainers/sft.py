@@ -18,6 +18,7 @@ from .configs import REFERENCE, SFTConfig
 from .demonstrations import Demonstration, demonstrations
 from .held_out import training_scenes
 from .language import LanguageTrainer
+from .tested import Spent
 from .thoughts import looked_up
 
 FEW = 8
@@ -66,20 +67,24 @@ class SFT(LanguageTrainer[SFTConfig]):
         )
         drawn = list(shown)
         rows = by_length(drawn, config.batch, config.seed)
-        self._lengths = [len(each.ids) for each in rows]
+        self._sizes = [(each.turns, len(each.ids)) for each in rows]
         return through_trl.sft(config, self.folder.checkpoints, self.dealt(), loaded, rows)
 
-    def often(self, scenes: ScenePool) -> float:
-        """How often scenes of a kind are shown: rare ones as often as others, and the more, the more is looked up."""
+    def often(self, scenes: ScenePool, share: float) -> float:
+        """How often scenes of a kind are shown, whose share of the split is 1 on average.
+
+        Rare kinds are shown oftener than they are met, and the more is looked up in a kind, the oftener too: that
+        takes longest to learn.
+        """
         env = Setting(self.env_id, "", {**self.arguments, "split": "train", "customer": "agenda"}).env()
         episodes = [rollout(Expert(type(env)), env, scenes[number]) for number in range(min(FEW, len(scenes)))]
         env.close()
-        return 2 + fmean(looked_up(episode.messages) for episode in episodes)
+        return 2 + 4 * share + fmean(looked_up(episode.messages) for episode in episodes)
 
-    def spent(self, steps: int) -> tuple[int, int]:
-        """So many demonstrations were shown, with their ids."""
-        shown = self._lengths[: steps * self.config.batch]
-        return len(shown), sum(shown)
+    def spent(self, steps: int) -> Spent:
+        """The demonstrations that were shown, with their turns and ids."""
+        shown = self._sizes[: steps * self.config.batch]
+        return Spent(len(shown), *map(sum, zip(*shown, strict=True))) if shown else Spent(0, 0, 0)
 
 
 def by_length(drawn: list[Demonstration], batch: int, seed: int) -> list[Demonstration]:

@@ -73,6 +73,15 @@ def quotes(results: Sequence[str], wanted: Sequence[str]) -> list[str]:
         for place, result in enumerate(results):
             if match := whole(value).search(result):
                 start = max(result.rfind("; ", 0, match.start()), result.find("] ")) + 2
-                found[place, start] = result[start:].split("; ", 1)[0]
+                found[place, start] = bare(result[start:].split("; ", 1)[0])
                 break
     return [*found.values()]
+
+
+def bare(record: str) -> str:
+    """A record without the commas between the features that lead to its id: their labels are what a customer says.
+
+    One that begins with a name is what it is, and its features are read and not wished for.
+    """
+    features, colon, rest = record.partition(": ")
+    return record if not colon or "(" in features else f"{features.replace(', ', ' ')}{colon}{rest}"

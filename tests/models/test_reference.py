@@ -101,6 +101,21 @@ def test_a_new_model_finds_what_stands_behind_two_words(width):
     assert found / asked > 0.8
 
 
+def test_tokens_of_one_word_are_akin_and_others_far_apart():
+    """A word is found again behind a comma or in JSON; and no two words pass for each other."""
+    words = reference.tokenizer(SERVICE, conversations=600)
+    kin = reference.kin(words)
+    spelt = ("white", "white ", ", size ", "size ", "black ")
+    white, spaced, comma, size, black = (words.convert_tokens_to_ids(words.tokenize(each))[0] for each in spelt)
+    assert len({white, spaced, comma, size, black}) == 5
+    assert kin[white] == kin[spaced] != kin[black]
+    assert kin[comma] == kin[size]
+    weights = reference.model(words, seed=3).model.embed_tokens.weight[:, :79]
+    near = weights @ weights.T
+    assert near[white, spaced] > 0.7 > 0.5 > near[white, black]
+    assert near[comma, size] > 0.7
+
+
 def test_all_weights_of_a_new_model_can_learn():
     """Where both what a head reads and what it writes are nought, no gradient would ever move either."""
     model = reference.model(tokenizer(ECHO), width=160, layers=3)
