@@ -2,12 +2,13 @@
 PYTHON ?= python3
 # Passed on to pytest or the benchmark: make test ARGS="-k echo"
 ARGS ?=
-# make demo QUICK=1 is the short form.
+# make demo QUICK=1 is the short form, make demo SEEDS=3 trains each algorithm three times.
 QUICK ?=
+SEEDS ?=
 
 comma := ,
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format bench test-oldest clean
+.PHONY: help demo test check format bench test-oldest test-rllib clean
 
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /make \1\t/p' Makefile
@@ -30,11 +31,12 @@ endef
 	@mkdir -p .venv-oldest
 	@oldest=$$(sed -n 's/.*"gymnasium>=\([0-9.]*\)".*/\1/p' pyproject.toml) && \
 	sed "s/^gymnasium==.*/gymnasium==$$oldest/" constraints.txt > .venv-oldest/constraints.txt
-	$(call install,.venv-oldest,.venv-oldest/constraints.txt,dev$(comma)render$(comma)openai$(comma)anthropic)
+	$(call install,.venv-oldest,.venv-oldest/constraints.txt,dev$(comma)render$(comma)openai$(comma)anthropic$(comma)compare)
 	@touch $@
 
-demo: .venv/installed ## evaluate the scripted policies on CustomerService (QUICK=1: in short)
-	.venv/bin/python -m stateset_gym demo $(if $(filter-out 0,$(QUICK)),--quick)
+demo: .venv/installed ## compare ten algorithms on CustomerService (QUICK=1: in short, SEEDS=3: three times each)
+	.venv/bin/python -m stateset_gym compare examples/demo$(if $(filter-out 0,$(QUICK)),_quick).yaml \
+	$(if $(SEEDS),--seeds $(SEEDS)) $(ARGS)
 
 test: .venv/installed ## run the tests
 	.venv/bin/python -m pytest -n 2 $(ARGS)
@@ -42,6 +44,15 @@ test: .venv/installed ## run the tests
 # All but the tests of the packaging and those that need torch or Ray, so that a new test is never forgotten here.
 test-oldest: .venv-oldest/installed ## run the tests on the oldest gymnasium that is supported
 	.venv-oldest/bin/python -m pytest -n 2 --ignore tests/test_imports.py --ignore tests/test_package.py --ignore tests/models $(ARGS)
+
+.venv-rllib/installed: pyproject.toml setup.cfg constraints.txt
+	@mkdir -p .venv-rllib
+	@sed "s/^gymnasium==.*/gymnasium==1.2.2/" constraints.txt > .venv-rllib/constraints.txt
+	$(call install,.venv-rllib,.venv-rllib/constraints.txt,dev$(comma)rllib)
+	@touch $@
+
+test-rllib: .venv-rllib/installed ## run the tests of RLlib, which needs an older gymnasium than the rest
+	.venv-rllib/bin/python -m pytest tests/models/test_rllib.py tests/models/test_ray.py $(ARGS)
 
 # The type checker takes a package's name from its folder, and a checkout may have any name: show it a link.
 check: .venv/installed ## format, lint, types, import directions, wheel contents
@@ -63,5 +74,5 @@ bench: .venv/installed ## measure the speed of environments beside CartPole's, o
 	.venv/bin/python benchmarks/lm_training.py
 
 clean: ## remove the virtual environments and everything that was built
-	rm -rf .venv .venv-oldest build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venv-oldest .venv-rllib build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from .cli import app, environments, playing, training  # noqa: F401
+from .cli import app, comparing, environments, playing, training  # noqa: F401
 
 
 def main() -> None:

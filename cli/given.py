@@ -40,7 +40,7 @@ def _value(text: str) -> Any:
     try:
         return json.loads(text)
     except ValueError:
-        return text.split(",") if "," in text else text
+        return [_value(part) for part in text.split(",")] if "," in text else text
 
 
 def scenes(text: str) -> int | list[Any]:

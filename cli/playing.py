@@ -27,23 +27,6 @@ Options = Annotated[list[str] | None, typer.Option(help="name=value that the pol
 
 
 @app.command()
-def demo(
-    quick: Annotated[bool, typer.Option("--quick", help="Fewer scenes: ten seconds.")] = False,
-    scenes: Annotated[int | None, typer.Option(min=1, help="Scenes of each difficulty for each policy.")] = None,
-) -> None:
-    """Evaluate the scripted policies on CustomerService."""
-    from rich.console import Console
-
-    from ..policies import lineup
-    from ..policies.progress import bar
-
-    console = Console()
-    with bar(console) as tick:
-        rows = lineup.lineup(DESK, lineup.SHOWN, scenes or (48 if quick else 480), tick)
-    console.print(lineup.table(DESK, rows))
-
-
-@app.command()
 def evaluate(
     policy: PolicyName,
     env: EnvName = DESK,

@@ -42,7 +42,9 @@ def train(
     config: Annotated[Path | None, typer.Option(help="A file of the trainer's settings, YAML or JSON.")] = None,
     set_: Annotated[
         list[str] | None,
-        typer.Option("--set", help="name=value of the trainer, after the file's; env.NAME=value of the environment."),
+        typer.Option(
+            "--set", help="name=value of the trainer, after the file's, or of the environment (env.NAME=value)."
+        ),
     ] = None,
     resume: Annotated[Path | None, typer.Option(help="The folder of a run to go on with.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the settings, check them, train nothing.")] = False,
@@ -89,7 +91,8 @@ def _new(algo: str | None, env: str | None, config: Path | None, pairs: list[str
         raise typer.BadParameter(f"name a trainer ({', '.join(training.names())}), or give --resume.")
     given = training.read(config) if config else {}
     kind = training.find(algo).config_class
-    return training.make(algo, env_id(env or DESK), **_merged(given, _changes(kind, pairs)))
+    played = env_id(env or DESK)
+    return training.make(algo, played, **_merged(given, _changes(kind, played, pairs)))
 
 
 def _resumed(
@@ -103,18 +106,22 @@ def _resumed(
     for what, given, begun in (("ALGO", algo, record.trainer), ("--env", env and env_id(env), record.env_id)):
         if given and given != begun:
             raise typer.BadParameter(f"{what} {given} is not that of {folder}, which is {begun}: leave it out.")
-    return training.resume(folder, **_changes(training.find(record.trainer).config_class, pairs))
+    kind = training.find(record.trainer).config_class
+    return training.resume(folder, **_changes(kind, record.env_id, pairs))
 
 
-def _changes(kind: type[Any], pairs: list[str] | None) -> dict[str, Any]:
-    """What `--set` gives, as the fields of a config want it."""
+def _changes(kind: type[Any], played: str, pairs: list[str] | None) -> dict[str, Any]:
+    """What `--set` gives, as the fields of a config want it; what only the environment knows is its argument."""
+    from ..policies.registry import kind_of
+    from ..policies.runs import taken
     from ..trainers.settings import bare, fields
 
     known = {name: bare(each.type) for name, each in fields(kind).items()}
+    arguments = {*taken(kind_of(played))} - {*known}
     found: dict[str, Any] = {}
     for pair in pairs or ():
         name, equals, text = pair.partition("=")
-        head, dot, inner = name.partition(".")
+        head, dot, inner = ("env", ".", name) if name in arguments else name.partition(".")
         if dot:
             value: Any = settings([f"{inner}{equals}{text}"], f"--set {pair}:")
         elif known.get(name) is str and equals:

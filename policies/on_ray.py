@@ -5,6 +5,7 @@ A call for each episode would cost ten times the episode.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import socket
 from collections.abc import Iterator, Sequence
@@ -29,8 +30,17 @@ class Worker:
 
 def on_ray(setting: Setting, jobs: Sequence[Job], workers: int | None, address: str) -> Iterator[Trace]:
     """Play on a cluster (`local` starts one here); the traces stand in the order of the jobs."""
-    ray = _ray()
     sendable(setting)
+    with connected(workers, address) as (ray, workers):
+        remote = ray.remote(num_cpus=1)(Worker)
+        actors = [remote.remote(setting) for _ in range(min(workers, len(jobs)))]
+        yield from _in_turn(ray, actors, Chunks(jobs))
+
+
+@contextlib.contextmanager
+def connected(workers: int | None, address: str) -> Iterator[tuple[Any, int]]:
+    """Ray, and for how many workers it has cores; where it runs already it is used, and left running."""
+    ray = _ray()
     own = not ray.is_initialized()
     if own:
         _reachable(address)
@@ -40,9 +50,7 @@ def on_ray(setting: Setting, jobs: Sequence[Job], workers: int | None, address: 
         cores = int(ray.cluster_resources().get("CPU", 0))
         if (workers := workers or cores) > cores:
             raise BadArgument(f"workers={workers}: the Ray cluster at {address!r} has {cores} cores; ask for no more.")
-        remote = ray.remote(num_cpus=1)(Worker)
-        actors = [remote.remote(setting) for _ in range(min(workers, len(jobs)))]
-        yield from _in_turn(ray, actors, Chunks(jobs))
+        yield ray, workers
     finally:
         if own:
             ray.shutdown()

@@ -95,6 +95,12 @@ def _sb3(kind: Kind, _: str, path: str, **options: Any) -> Policy:
     return _built(f"sb3:{path}", SB3, kind, path, **options)
 
 
+def _network(kind: Kind, _: str, path: str, **options: Any) -> Policy:
+    from .network import Networked
+
+    return _built(f"net:{path}", Networked, kind, path, **options)
+
+
 def _human(kind: Kind, **options: Any) -> Policy:
     from .human import Human
 
@@ -106,6 +112,7 @@ ADDRESSES: dict[str, tuple[str, Factory]] = {
     "anthropic": ("MODEL", _chat),
     "hf": ("PATH", _local),
     "sb3": ("PATH", _sb3),
+    "net": ("PATH", _network),
 }
 """What an address begins with -> what follows the colon, and what makes the policy."""
 

@@ -30,7 +30,7 @@ from ..envs.errors import BadArgument
 from ..rewards.terms import Reward
 from . import registry
 from .adapt import adapt
-from .base import Policy
+from .base import Kind, Policy
 from .rollout import Episode, Job, rollouts
 from .trace import Step, Trace, decode, encode
 
@@ -64,14 +64,11 @@ class Setting:
 
     def env(self, **more: Any) -> ConversationEnv:
         """The environment, bare: scenes are named, actions judged and turns counted by itself."""
-        kind, given = registry.kind_of(self.env_id), {**self.arguments, **more}
-        makers = [vars(each)["__init__"] for each in kind.__mro__ if "__init__" in vars(each)]
-        taken = [each for maker in makers for each in signature(maker).parameters.values()]
-        known = {each.name for each in taken if each.kind is each.KEYWORD_ONLY}
+        given, known = {**self.arguments, **more}, taken(registry.kind_of(self.env_id))
         for name in given:
             if name not in known:
                 about = f"{name}={given[name]!r} is no argument of {self.env_id}"
-                raise BadArgument(f"{about}{registry.hint(name, sorted(known))}")
+                raise BadArgument(f"{about}{registry.hint(name, known)}")
         made: Any = gymnasium.make(self.env_id, disable_env_checker=True, **given).unwrapped
         env: ConversationEnv = made
         return env
@@ -85,6 +82,13 @@ class Setting:
             "arguments": plain(self.arguments),
             "options": plain({name: value for name, value in self.options.items() if name not in SECRETS}),
         }
+
+
+def taken(kind: Kind) -> list[str]:
+    """The arguments that an environment takes."""
+    makers = [vars(each)["__init__"] for each in kind.__mro__ if "__init__" in vars(each)]
+    found = [each for maker in makers for each in signature(maker).parameters.values()]
+    return sorted({each.name for each in found if each.kind is each.KEYWORD_ONLY})
 
 
 class Player:

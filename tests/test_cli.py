@@ -37,7 +37,7 @@ def test_the_module_and_the_script_are_one(tmp_path: Path) -> None:
 
 def test_help_names_the_commands() -> None:
     output = run("--help").output
-    assert all(command in output for command in ("audit", "demo", "envs", "show", "faults"))
+    assert all(command in output for command in ("audit", "compare", "envs", "show", "faults"))
 
 
 def test_an_audit_for_people() -> None:
@@ -95,13 +95,6 @@ def test_a_wrong_use_is_told(arguments: tuple[str, ...], message: str) -> None:
     result = run(*arguments)
     assert result.exit_code == 2
     assert message in " ".join(result.output.replace("│", " ").split())
-
-
-def test_a_demonstration() -> None:
-    result = run("demo", "--scenes", "3")
-    assert result.exit_code == 0, result.output
-    assert "expert" in result.output
-    assert "100.0%" in result.output
 
 
 def test_a_conversation_is_shown() -> None:

@@ -124,7 +124,9 @@ def test_docstring_examples_run(env_id: str, monkeypatch: pytest.MonkeyPatch) ->
     assert failed == 0
 
 
-@pytest.mark.parametrize("page", ["agents.md", "discrete.md", "running.md", "scenes.md", "store.md"])
+@pytest.mark.parametrize(
+    "page", ["agents.md", "comparing.md", "discrete.md", "running.md", "scenes.md", "store.md", "tabular.md"]
+)
 def test_examples_of_pages_run(page: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
     failed, tried = run_examples((DOCS / page).read_text(encoding="utf-8"), page)

@@ -10,7 +10,7 @@ import pytest
 import stateset_gym  # noqa: F401
 from stateset_gym import policies
 from stateset_gym.envs.errors import BadArgument
-from stateset_gym.policies import lineup, registry
+from stateset_gym.policies import registry
 
 IDS = ("StateSet/Echo-v0", "StateSet/CustomerService-v0", "StateSet/TicketTriage-v0")
 DESK = "StateSet/CustomerService-v0"
@@ -135,13 +135,3 @@ def test_an_episode_says_what_happened() -> None:
     silent = policies.rollout(policies.make("null", env), env, scene)
     assert silent.malformed == silent.turns == 16
     assert (silent.truncated, silent.outcome) == (True, "out_of_turns")
-
-
-def test_a_comparison_ranks_the_expert_above_the_cheap_agents() -> None:
-    rows = lineup.lineup(DESK, ("expert", "random", "promise-all"), 12)
-    assert [row.policy for row in rows[:3]] == ["expert", "random", "promise-all"]
-    assert {row.difficulty for row in rows} == {"easy", "normal", "hard"}
-    for row in rows:
-        assert row.pace > 0
-        assert (row.success == row.mean == 1) == (row.policy == "expert")
-    assert lineup.table(DESK, rows).row_count == 9

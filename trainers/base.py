@@ -105,6 +105,15 @@ class Trainer(ABC, Generic[C]):
     def save(self, folder: str | os.PathLike[str]) -> None:
         """Write the trained model, so that `policies.make` can load it; an error before `train`."""
 
+    def load(self, folder: str | os.PathLike[str]) -> Policy:
+        """The policy that `save` wrote into a folder, to be measured as it acts: what comparisons ask for."""
+        raise BadArgument(f"Trainer {self.name!r} gives no load(folder), so what it has trained cannot be measured.")
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """What the environment is made with, but for its split."""
+        return {**self.config.env}
+
     @property
     def folder(self) -> Folder:
         """The run's folder: the one that was named, or a new one in runs/."""
@@ -123,6 +132,11 @@ class Trainer(ABC, Generic[C]):
         runs.Setting(self.env_id, None, {**self.config.env, "split": "train"}).env().close()
         needs(self.name, self.packages)
 
+    @property
+    def steps(self) -> int:
+        """How many steps are made where nothing ends it earlier: the setting, unless it takes whole rounds of many."""
+        return self.config.steps
+
     @contextlib.contextmanager
     def telling(
         self, *, callbacks: Sequence[Callback] = (), progress: bool | Tick = False, after: int | None = None
@@ -140,7 +154,7 @@ class Trainer(ABC, Generic[C]):
             self.folder.resume(record, after, self.changed)
         with shown if rank() == 0 else contextlib.nullcontext(quiet) as tick:
             config, done = self.config, after or 0
-            told = Told(self.folder, self.name, config.steps, done, callbacks, tick, self._finished, config.log_every)
+            told = Told(self.folder, self.name, self.steps, done, callbacks, tick, self._finished, config.log_every)
             with heeded(told.interrupt):
                 yield told
 
@@ -156,21 +170,34 @@ class BuiltIn(NamedTuple):
 
     where: str
     what: str
+    packages: tuple[str, ...]
+    """What it needs,"""
+    extra: str
+    """and which extra of this package brings it."""
 
 
+LLM = ("torch", "transformers", "trl"), "llm"
+SB3 = ("stable_baselines3",), "sb3"
+CONTRIB = ("stable_baselines3", "sb3_contrib"), "sb3"
+RLLIB = ("torch", "ray", "tree"), "rllib"
 BUILT_IN = {
-    "sft": BuiltIn(".sft:SFT", "Learns to say what the expert says, recoveries from mistakes included."),
-    "grpo": BuiltIn(".grpo:GRPO", "Learns from its own conversations, in groups that start from one scene."),
-    "gspo": BuiltIn(".grpo:GSPO", "GRPO with the importance of whole conversations in place of tokens."),
-    "dr_grpo": BuiltIn(".grpo:DrGRPO", "GRPO without the bias of lengths and of a group's spread."),
-    "dapo": BuiltIn(".grpo:DAPO", "GRPO with a loss over the batch's tokens and a wider clip above."),
-    "rloo": BuiltIn(".grpo:RLOO", "Leave-one-out baselines: GRPO without scaling of rewards."),
-    "grpo_turns": BuiltIn(".grpo:TurnGRPO", "GRPO with credit for each turn, against branches of one snapshot."),
-    "dpo": BuiltIn(".dpo:DPO", "Learns which of two answers to the same turn is better."),
+    "sft": BuiltIn(".sft:SFT", "Learns to say what the expert says, recoveries from mistakes included.", *LLM),
+    "grpo": BuiltIn(".grpo:GRPO", "Learns from its own conversations, in groups that start from one scene.", *LLM),
+    "gspo": BuiltIn(".grpo:GSPO", "GRPO with the importance of whole conversations in place of tokens.", *LLM),
+    "dr_grpo": BuiltIn(".grpo:DrGRPO", "GRPO without the bias of lengths and of a group's spread.", *LLM),
+    "dapo": BuiltIn(".grpo:DAPO", "GRPO with a loss over the batch's tokens and a wider clip above.", *LLM),
+    "rloo": BuiltIn(".grpo:RLOO", "Leave-one-out baselines: GRPO without scaling of rewards.", *LLM),
+    "grpo_turns": BuiltIn(".grpo:TurnGRPO", "GRPO with credit for each turn, against branches of one snapshot.", *LLM),
+    "dpo": BuiltIn(".dpo:DPO", "Learns which of two answers to the same turn is better.", *LLM),
+    "bc": BuiltIn(".baselines:BC", "Numbered actions: learns to choose what the expert chooses.", *CONTRIB),
+    "maskable_ppo": BuiltIn(".baselines:MaskablePPO", "Numbered actions: PPO among those that are allowed.", *CONTRIB),
+    "ppo": BuiltIn(".baselines:PPO", "Numbered actions: PPO, which finds out which are allowed.", *SB3),
+    "recurrent_ppo": BuiltIn(".baselines:RecurrentPPO", "Numbered actions: PPO with an LSTM.", *CONTRIB),
+    "a2c": BuiltIn(".baselines:A2C", "Numbered actions: advantage actor-critic.", *SB3),
+    "dqn": BuiltIn(".baselines:DQN", "Numbered actions: Q-learning with a replay buffer.", *SB3),
+    "rllib_ppo": BuiltIn(".rllib:RLlibPPO", "Numbered actions: PPO of RLlib, on one machine or many.", *RLLIB),
 }
 """Our own trainers."""
-PACKAGES = ("torch", "transformers", "trl")
-"""What they all need."""
 
 
 def names() -> tuple[str, ...]:
@@ -181,7 +208,7 @@ def names() -> tuple[str, ...]:
 def find(name: str) -> type[Trainer[Any]]:
     """The class of a trainer."""
     if name in BUILT_IN:
-        needs(name, PACKAGES)
+        needs(name, BUILT_IN[name].packages)
         module, _, attribute = BUILT_IN[name].where.partition(":")
         found = getattr(importlib.import_module(module, __package__), attribute)
     elif name in (plugged := _plugged()):
@@ -208,9 +235,20 @@ def about(name: str) -> str:
 def make(name: str, env_id: str, **config: Any) -> Trainer[Any]:
     """The trainer of a name for an environment; what it is told is in its `config_class`."""
     found = find(name)
+    _no_argument(found, env_id, config)
     made = found(env_id, settings.build(found.config_class, config, f"the trainer {name!r}"))
     made.name = name
     return made
+
+
+def _no_argument(found: type[Trainer[Any]], env_id: str, config: Mapping[str, Any]) -> None:
+    """Raise where the environment's argument is given as the trainer's setting."""
+    known, taken = settings.fields(found.config_class), runs.taken(registry.kind_of(env_id))
+    for name, value in config.items():
+        if name not in known and name in taken:
+            raise BadArgument(
+                f"{name}={value!r} is an argument of the environment, not of the trainer: give env={{{name!r}: ...}}."
+            )
 
 
 def resume(folder: str | os.PathLike[str], **changes: Any) -> Trainer[Any]:
@@ -247,7 +285,7 @@ def needs(name: str, packages: Sequence[str]) -> None:
     """Raise `BadArgument` where a trainer's packages are not installed."""
     for package in packages:
         if importlib.util.find_spec(package) is None:
-            remedy = '"stateset-gym[llm]"' if name in BUILT_IN else package
+            remedy = f'"stateset-gym[{BUILT_IN[name].extra}]"' if name in BUILT_IN else package
             raise BadArgument(f"Trainer {name!r} needs the package {package}: pip install {remedy}.")
 
 

@@ -89,12 +89,14 @@ class Found:
 
     pairs: list[Pair] = field(default_factory=list)
     conversations: int = 0
+    actions: int = 0
     tokens: int = 0
     """Those that were sampled."""
 
     def add(self, episodes: Sequence[Episode]) -> None:
         """Count conversations that were held."""
         self.conversations += len(episodes)
+        self.actions += sum(len(episode.rewards) for episode in episodes)
         self.tokens += sum(sum(episode.sampled) for episode in episodes)
 
 

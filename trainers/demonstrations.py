@@ -34,6 +34,8 @@ class Demonstration(NamedTuple):
 
     ids: list[int]
     counted: list[bool]
+    turns: int = 0
+    """How many actions it has."""
 
     @property
     def labels(self) -> list[int]:
@@ -137,4 +139,4 @@ def demonstration(messages: Sequence[Message], prompt: Prompt, skipped: Iterable
         end = next((at + 1 for at, token in enumerate(span) if token in prompt.stops), len(span)) if said else 0
         ids += span
         counted += [place < end and turn not in unlearnt for place in range(len(span))]
-    return Demonstration(ids, counted)
+    return Demonstration(ids, counted, len(spans) // 2)

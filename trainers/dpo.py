@@ -17,6 +17,7 @@ from .held_out import training_scenes
 from .language import LanguageTrainer
 from .pairs import PAIRS, Pairs
 from .telling import Told
+from .tested import Spent
 
 
 class DPO(LanguageTrainer[DPOConfig]):
@@ -63,6 +64,6 @@ class DPO(LanguageTrainer[DPOConfig]):
         self._pairs = Pairs(branches, scenes, config, self.folder, self._told)
         return through_trl.dpo(config, self.folder.checkpoints, self.dealt(), loaded, self._pairs)
 
-    def spent(self, steps: int) -> tuple[int, int]:
-        """So many conversations were held to make the pairs, with the tokens that were sampled in them."""
+    def spent(self, steps: int) -> Spent:
+        """The conversations that were held to make the pairs, with what was said in them."""
         return self._pairs.spent

@@ -27,7 +27,12 @@ FILES = {
     "final/": "the trained model, at the end",
 }
 """What every run leaves in its folder."""
-PACKAGES = ("gymnasium", "numpy", "torch", "transformers", "tokenizers", "trl", "peft", "accelerate", "datasets")
+UNFINISHED = "unfinished"
+"""The file in a checkpoint that is still being written; one that keeps it is of a process that was killed."""
+PACKAGES = (
+    "gymnasium", "numpy", "torch", "transformers", "tokenizers", "trl", "peft", "accelerate", "datasets",
+    "stable_baselines3", "sb3_contrib", "ray",
+)  # fmt: skip
 """The packages whose versions a run tells, where it uses them."""
 
 
@@ -65,6 +70,8 @@ class Summary(msgspec.Struct, kw_only=True, frozen=True):
     return_before: float | None = None
     return_after: float | None = None
     episodes: int = 0
+    actions: int = 0
+    """How many were taken in the environment in these conversations."""
     tokens: int = 0
     minutes: float = 0.0
     steps: int = 0
@@ -86,7 +93,8 @@ class Summary(msgspec.Struct, kw_only=True, frozen=True):
             told.append(f"Mean return: {_change(*returns)}.")
         best = "" if self.best_step is None else f", the best at step {self.best_step:,}"
         took = [f"{self.steps:,} steps{best}", f"{self.episodes:,} episodes"]
-        told.append(", ".join([*took, f"{self.tokens:,} tokens", f"{self.minutes:.1f} minutes"]) + ".")
+        took += [f"{self.tokens:,} tokens"] if self.tokens else []
+        told.append(", ".join([*took, f"{self.minutes:.1f} minutes"]) + ".")
         if self.stopped:
             told.append(f"Ended before its last step: {self.stopped}.")
         return " ".join(told)
@@ -154,7 +162,8 @@ class Folder:
     def saved(self) -> list[tuple[int, Path]]:
         """The checkpoints there are, the newest last."""
         found = [(each.name.rpartition("-")[2], each) for each in self.checkpoints.glob("checkpoint-*")]
-        return sorted((int(step), each) for step, each in found if step.isdecimal())
+        whole = [(step, each) for step, each in found if step.isdecimal() and not (each / UNFINISHED).exists()]
+        return sorted((int(step), each) for step, each in whole)
 
     def last(self) -> tuple[int, Path]:
         """The newest checkpoint."""

@@ -17,6 +17,7 @@ from .configs import REFERENCE, GRPOConfig
 from .episode import Episode, Stage, Start
 from .held_out import training_scenes
 from .language import LanguageTrainer
+from .tested import Spent
 from .vllm_sampler import VLLMSampler
 from .vllm_sampler import check as check_vllm
 from .watch import told_by_all
@@ -34,8 +35,8 @@ class Rollouts:
         """An advantage for each token of the completions, where turns are credited."""
         self.alike: list[bool] = []
         """Of each conversation, whether all of its group were paid alike."""
-        self._before = 0
-        """How many tokens were sampled in the conversations that those of this update part from."""
+        self._before = 0, 0
+        """The actions and the sampled tokens of the conversations that those of this update part from."""
 
     def __call__(self, scenes: Sequence[str], trainer: Any) -> dict[str, Any]:
         first = trainer.accelerator.process_index * len(scenes)
@@ -52,8 +53,11 @@ class Rollouts:
         if self._by_turn:
             self.credited = credit(episodes, group)
         told = through_trl.columns(episodes)
-        each = self._before / len(episodes)
-        return {**told, "held_tokens": [tokens + each for tokens in told["sampled_tokens"]]}
+        actions, tokens = (count / len(episodes) for count in self._before)
+        held_actions, held_tokens = (
+            [each + more for each in told[name]] for name, more in (("turns", actions), ("sampled_tokens", tokens))
+        )
+        return {**told, "held_actions": held_actions, "held_tokens": held_tokens}
 
     def _seed(self, step: int, row: int) -> int:
         """What a conversation's sampling is left to: the same in an interrupted run as in one that was not."""
@@ -77,7 +81,10 @@ class Rollouts:
         ]
         kept: list[list[Snapshot]] = [[] for _ in trunks]
         conversations = self._stage.play(trunks, kept, first)
-        self._before = sum(sum(held.sampled) for held in conversations)
+        self._before = (
+            sum(len(held.rewards) for held in conversations),
+            sum(sum(held.sampled) for held in conversations),
+        )
         starts: list[Start] = []
         for number, (trunk, snapshots, held) in enumerate(zip(trunks, kept, conversations, strict=True)):
             # A last turn in which it outgrew the model is no turn to part from.
@@ -154,13 +161,14 @@ class GRPO(LanguageTrainer[GRPOConfig]):
         rollouts = Rollouts(stage, config, self.by_turn)
         return through_trl.grpo(config, self.objective, self.folder.checkpoints, dealt, loaded, scenes, rollouts)
 
-    def spent(self, steps: int) -> tuple[int, int]:
-        """So many conversations were held, those included that others parted from; their tokens are in the metrics."""
+    def spent(self, steps: int) -> Spent:
+        """The conversations that were held, also those that others parted from; what they took is in the metrics."""
         config = self.config
         count = -(-steps // config.iterations) * config.batch
-        told = [line["held_tokens"] for line in self.folder.metrics() if "held_tokens" in line]
+        told = [(line["held_actions"], line["held_tokens"]) for line in self.folder.metrics() if "held_tokens" in line]
         trunks = count // config.group if self.by_turn else 0
-        return count + trunks, round(count * fmean(told)) if told else 0
+        actions, tokens = (round(count * fmean(each)) for each in zip(*told, strict=True)) if told else (0, 0)
+        return Spent(count + trunks, actions, tokens)
 
 
 class GSPO(GRPO):

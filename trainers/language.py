@@ -16,10 +16,11 @@ from ..policies.progress import Tick
 from . import reference, through_trl
 from .base import Config, Trainer
 from .configs import REFERENCE, Dealt, LanguageConfig
-from .folder import FILES, Share, Summary
-from .held_out import HeldOut, test_scenes, validation_scenes
+from .folder import FILES, Share
+from .held_out import HeldOut, validation_scenes
 from .telling import Callback, Told, rank
-from .watch import Evaluation, Watch, told_to_all, watch
+from .tested import Spent, Tested
+from .watch import Evaluation, told_to_all, watch
 
 L = TypeVar("L", bound=LanguageConfig)
 
@@ -38,7 +39,6 @@ class LanguageTrainer(Trainer[L]):
     def __init__(self, env_id: str, config: L) -> None:
         super().__init__(env_id, config)
         self._loaded: Loaded | None = None
-        self._measured: dict[str, float] = {}
 
     def check(self) -> None:
         """Raise what can be known to go wrong before anything is trained."""
@@ -86,8 +86,8 @@ class LanguageTrainer(Trainer[L]):
         """What TRL trains with, ready to train."""
 
     @abstractmethod
-    def spent(self, steps: int) -> tuple[int, int]:
-        """How many conversations and tokens so many steps have seen."""
+    def spent(self, steps: int) -> Spent:
+        """What so many steps have learnt from."""
 
     def train(
         self, *, resume: bool = False, callbacks: Sequence[Callback] = (), progress: bool | Tick = False
@@ -95,9 +95,9 @@ class LanguageTrainer(Trainer[L]):
         """Train, and give the trained policy."""
         last = self.folder.last() if resume else None
         with self.telling(callbacks=callbacks, progress=progress, after=last and last[0]) as told, silent():
-            loaded = self.start()
+            loaded, tested = self.start(), Tested(self.env_id, self.arguments, self.config.tested)
             if last is None:
-                self._tested(loaded, told, "before")
+                self._test(tested, loaded, told, "before")
             trainer = self.adapter(loaded)
             watching = watch(trainer, told, self._evaluation(loaded))
             with through_trl.silenced():
@@ -107,8 +107,9 @@ class LanguageTrainer(Trainer[L]):
                 told_to_all(None)  # it is written by now
                 self._loaded = load(self.folder.best, "auto", "float32")
             if told.stopped != "interrupted":
-                self._tested(self._loaded, told, "after")
-            told.finish(self._summary(told, watching))
+                self._test(tested, self._loaded, told, "after")
+            best = None if watching.best is None else watching.best.step
+            told.finish(tested.summary(told, self.spent(told.step), best))
         return self._policy(self._loaded)
 
     def save(self, folder: str | os.PathLike[str]) -> None:
@@ -117,6 +118,10 @@ class LanguageTrainer(Trainer[L]):
             raise BadArgument(f"{self.name} has not trained yet, and has nothing to save: call train() first.")
         for part in self._loaded if rank() == 0 else ():
             part.save_pretrained(folder)
+
+    def load(self, folder: str | os.PathLike[str]) -> Local:
+        """The model of a folder as it is measured: it samples as it did while it was trained."""
+        return self._policy(load(os.fspath(folder), "auto", "float32"), self.config.temperature)
 
     def _evaluation(self, loaded: Loaded) -> Evaluation | None:
         """What is measured on the way."""
@@ -137,47 +142,21 @@ class LanguageTrainer(Trainer[L]):
             batch=256,
         )
 
-    def _tested(self, loaded: Loaded, told: Told, when: str) -> None:
-        """Measure on scenes of the test split, and in the end on as many of the train split; write it down."""
-        count = self.config.tested
-        if not count or rank():
-            return
-        scenes = {when: ("test", test_scenes(self.env_id, self.arguments, count, "tested"))}
-        if when == "after":
-            scenes["train"] = ("train", validation_scenes(self.env_id, self.arguments, count, "tested"))
-        for name, (split, some) in scenes.items():
-            held_out = self._held_out(split, some)
+    def _test(self, tested: Tested, loaded: Loaded, told: Told, when: str) -> None:
+        """Measure on scenes of the test split, and in the end on as many of the train split."""
+
+        def played(split: str, scenes: Sequence[str]) -> tuple[Share, float]:
+            held_out = self._held_out(split, scenes)
             found = held_out.measure(loaded, told.doing)
             held_out.close()
-            successes, returned = found.share.successes, found.mean_return
-            noted = {f"{name}_successes": successes, f"{name}_scenes": count, f"{name}_return": returned}
-            told.note(noted)
-            self._measured |= noted
+            return found.share, found.mean_return
 
-    def _summary(self, told: Told, watching: Watch) -> Summary:
-        begun = next((line for line in self.folder.metrics() if "before_scenes" in line), {})
-        noted = {**begun, **self._measured}  # of what came after, only what was measured now
-        episodes, tokens = self.spent(told.step)
-        shares = {
-            when: Share.of(int(noted[f"{when}_successes"]), int(noted[f"{when}_scenes"]))
-            for when in ("before", "after", "train")
-            if f"{when}_scenes" in noted
-        }
-        return Summary(
-            **shares,
-            return_before=noted.get("before_return"),
-            return_after=noted.get("after_return"),
-            episodes=episodes,
-            tokens=tokens,
-            minutes=told.minutes,
-            steps=told.step,
-            stopped=told.stopped,
-            best_step=None if watching.best is None else watching.best.step,
-        )
+        if not rank():
+            tested.measure(told, when, played)
 
-    def _policy(self, loaded: Loaded) -> Local:
-        config = self.config
-        return Local(self.kind, loaded, max_new_tokens=config.max_new_tokens, constrained=config.constrained)
+    def _policy(self, loaded: Loaded, temperature: float = 0.0) -> Local:
+        config, most = self.config, self.config.max_new_tokens
+        return Local(self.kind, loaded, temperature=temperature, max_new_tokens=most, constrained=config.constrained)
 
     def dealt(self, whole: int = 1) -> Dealt:
         """How the conversations of an update are dealt to processes and passes, `whole` of them never parted."""

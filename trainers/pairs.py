@@ -15,6 +15,7 @@ from .branches import Branches, Pair
 from .configs import DPOConfig
 from .folder import Folder
 from .telling import Told, rank
+from .tested import Spent
 from .watch import together, told_by_all, told_to_all
 
 PAIRS = "pairs.jsonl"
@@ -82,6 +83,7 @@ class Pairs:
                 "round": number,
                 "pairs": len(pairs),
                 "conversations": sum(share.conversations for share in shares),
+                "actions": sum(share.actions for share in shares),
                 "sampled_tokens": sum(share.tokens for share in shares),
             }
         )
@@ -109,11 +111,12 @@ class Pairs:
         return made, [pair for pair in read(self._folder) if pair.round in made]
 
     @property
-    def spent(self) -> tuple[int, int]:
-        """How many conversations were held for them, and how many tokens sampled in these."""
+    def spent(self) -> Spent:
+        """The conversations that were held for them, and what was done and sampled in these."""
         lines = [line for line in self._folder.metrics() if "round" in line]
-        conversations, tokens = (sum(line[name] for line in lines) for name in ("conversations", "sampled_tokens"))
-        return int(conversations), int(tokens)
+        return Spent(
+            *(int(sum(line[name] for line in lines)) for name in ("conversations", "actions", "sampled_tokens"))
+        )
 
 
 def read(folder: Folder) -> Iterator[Pair]:

@@ -51,8 +51,9 @@ class Told:
         """To be called at the end, with what came of it, when the model can be saved."""
         self._callbacks, self._tick, self._name, self._headline = callbacks, tick, name, ""
         self._log_every = log_every
-        before = [line["seconds"] for line in self.folder.metrics() if "seconds" in line] if step else []
-        self._started = time.monotonic() - max(before, default=0.0)
+        before = [line for line in self.folder.metrics() if "seconds" in line] if step else []
+        self._started = time.monotonic() - max((line["seconds"] for line in before), default=0.0)
+        self._used = time.process_time() - max((line.get("cpu_seconds", 0.0) for line in before), default=0.0)
         self._show({})
 
     @property
@@ -62,9 +63,9 @@ class Told:
 
     def __call__(self, step: int, metrics: Mapping[str, float]) -> bool:
         """A step was made, and this was measured in it; whether the training is to end after it."""
+        values, due = {name: float(value) for name, value in metrics.items()}, self.due(step)
         self.step = step
-        values = {name: float(value) for name, value in metrics.items()}
-        if values and (step % self._log_every == 0 or step == self.steps):
+        if values and due:
             self.note(values)
         self._show(values)
         for callback in self._callbacks:
@@ -72,9 +73,14 @@ class Told:
                 self.stopped = self.stopped or "callback"
         return self.stopped != ""
 
+    def due(self, step: int) -> bool:
+        """Whether the next step, with this number, is one whose metrics are written; some trainers make long ones."""
+        return crossed(self.step, step, self._log_every) or step >= self.steps
+
     def note(self, metrics: Mapping[str, float]) -> None:
         """Write what was measured beside the steps, such as an evaluation."""
-        self.folder.add(self.step, {**metrics, "seconds": round(self.minutes * 60, 3)})
+        used = {"seconds": self.minutes * 60, "cpu_seconds": time.process_time() - self._used}
+        self.folder.add(self.step, {**metrics, **{name: round(value, 3) for name, value in used.items()}})
 
     def doing(self, what: str, done: int, total: int) -> None:
         """Show the progress of something else than steps, such as an evaluation."""
@@ -89,6 +95,11 @@ class Told:
         told = next(((name, metrics[name]) for name in HEADLINES if name in metrics), None)
         self._headline = f"{told[0]} {told[1]:.3f}" if told else self._headline
         self._tick(f"{self._name} {self._headline}".strip(), self.step, self.steps)
+
+
+def crossed(before: int, now: int, every: int) -> bool:
+    """Whether a multiple of a number of steps lies between two steps, the second included; never for 0."""
+    return every > 0 and now // every > before // every
 
 
 @contextlib.contextmanager

@@ -31,6 +31,7 @@ from .configs import DPOConfig as PreferenceSettings
 from .configs import GRPOConfig as Settings
 from .demonstrations import Demonstration
 from .episode import Episode
+from .folder import UNFINISHED
 from .optimizer import muon
 from .pairs import Pairs
 from .scoring import chunks, lighten
@@ -186,7 +187,7 @@ def told(log_metric: Any, total: Sequence[float], **columns: Any) -> list[float 
     return list(total)
 
 
-TOLD = ("success", "malformed", "refused", "turns", "sampled_tokens", "held_tokens", "cut")
+TOLD = ("success", "malformed", "refused", "turns", "sampled_tokens", "held_actions", "held_tokens", "cut")
 
 
 def columns(episodes: Sequence[Episode]) -> dict[str, list[Any]]:
@@ -223,6 +224,23 @@ class Optimised(Trainer):
             self.optimizer = muon(self.model if model is None else model, config.learning_rate, config.weight_decay)
         return super().create_optimizer(model)
 
+    def create_model_card(self, *given: Any, **named: Any) -> None:
+        """No card for a checkpoint, which nobody publishes: it would take as long as all the rest."""
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        """With a mark as long as it is not whole: whoever is killed meanwhile resumes from the one before."""
+        checkpoint = Path(str(self.args.output_dir)) / f"checkpoint-{self.state.global_step}"
+        checkpoint.mkdir(parents=True, exist_ok=True)
+        if self.args.should_save:
+            (checkpoint / UNFINISHED).touch()
+        self._save_more(checkpoint)
+        super()._save_checkpoint(model, trial)
+        if self.args.should_save:
+            (checkpoint / UNFINISHED).unlink()
+
+    def _save_more(self, checkpoint: Path) -> None:
+        """What else is needed to resume."""
+
 
 class Demonstrations(Optimised, SFTTrainer):
     """TRL's SFT."""
@@ -250,11 +268,9 @@ class Conversations(Optimised, GRPOTrainer):
             output["advantages"] = torch.tensor(rows, device=device)
         return output
 
-    def _save_checkpoint(self, model: Any, trial: Any) -> None:
-        """With the conversations that further updates are still to be made with."""
-        super()._save_checkpoint(model, trial)
-        kept = {"inputs": self._buffered_inputs, "step": self._step}
-        torch.save(kept, self._kept(Path(str(self.args.output_dir)) / f"checkpoint-{self.state.global_step}"))
+    def _save_more(self, checkpoint: Path) -> None:
+        """The conversations that further updates are still to be made with."""
+        torch.save({"inputs": self._buffered_inputs, "step": self._step}, self._kept(checkpoint))
 
     def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
         super()._load_optimizer_and_scheduler(checkpoint)

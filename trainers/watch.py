@@ -9,18 +9,16 @@ from dataclasses import dataclass
 from numbers import Real
 from typing import Any, TypeVar
 
-import msgspec
 import torch.distributed
 from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from transformers.trainer_callback import ExportableState, PrinterCallback, ProgressCallback
 
 from ..policies.local import Loaded
-from .held_out import HeldOut, Success
+from .best import Best
+from .held_out import HeldOut
 from .telling import Told
 
 V = TypeVar("V")
-BEST = "best.json"
-"""Beside the best model: of which step it is, and how it did."""
 
 
 @dataclass(frozen=True)
@@ -37,32 +35,6 @@ class Evaluation:
     def due(self, state: TrainerState) -> bool:
         """Whether the step that was made is one to measure after."""
         return state.global_step % self.every == 0 or state.global_step >= state.max_steps
-
-
-class Best(msgspec.Struct, frozen=True):
-    """The best of the models so far, by its success and then by its return."""
-
-    step: int
-    successes: int
-    scenes: int
-    low: float
-    high: float
-    mean_return: float
-
-    @property
-    def success(self) -> float:
-        """The share of the scenes that ended well; how many there are may differ in a resumed run."""
-        return self.successes / self.scenes
-
-    @classmethod
-    def of(cls, step: int, found: Success) -> Best:
-        """A step's model."""
-        share = found.share
-        return cls(step, share.successes, share.scenes, share.low, share.high, found.mean_return)
-
-    def beats(self, other: Best | None) -> bool:
-        """Whether this is better; of equal ones the earlier stays the best."""
-        return other is None or (self.success, self.mean_return) > (other.success, other.mean_return)
 
 
 class Watch(TrainerCallback, ExportableState):
@@ -94,7 +66,8 @@ class Watch(TrainerCallback, ExportableState):
             saved: Any = state.stateful_callbacks  # by the callback's name, as the checkpoint has it
             kept = saved.get(type(self).__name__, self.state())["attributes"]
             self.waited, self._most = kept["waited"], kept["most"]
-            self.best = told_to_all(self._kept() if state.is_world_process_zero else None)
+            # It may be of a step after the checkpoint, and is none the worse for it.
+            self.best = told_to_all(Best.kept(self._told.folder.best) if state.is_world_process_zero else None)
         elif self._evaluation:
             self._told.note(self._measured(self._evaluation, state, control, kwargs["model"]))
 
@@ -151,7 +124,7 @@ class Watch(TrainerCallback, ExportableState):
         loaded = Loaded(model, evaluation.tokenizer)
         found = told_to_all(evaluation.held_out.measure(loaded, self._told.doing) if writes else None)
         assert found is not None
-        new = Best.of(state.global_step, found)
+        new = Best.of(state.global_step, found.share, found.mean_return)
         self.waited = 0 if new.success > self._most else self.waited + 1
         self._most = max(self._most, new.success)
         if new.beats(self.best):
@@ -176,12 +149,7 @@ class Watch(TrainerCallback, ExportableState):
         with self._told.folder.whole(self._told.folder.best) as folder:
             loaded.model.save_pretrained(folder)
             loaded.tokenizer.save_pretrained(folder)
-            (folder / BEST).write_bytes(msgspec.json.format(msgspec.json.encode(best)) + b"\n")
-
-    def _kept(self) -> Best | None:
-        """The best model in the folder; it may be of a step after the checkpoint, and is none the worse for it."""
-        file = self._told.folder.best / BEST
-        return msgspec.json.decode(file.read_bytes(), type=Best) if file.exists() else None
+            best.write(folder)
 
     @contextlib.contextmanager
     def _aside(self, control: TrainerControl) -> Iterator[None]:

@@ -195,7 +195,7 @@ def gradient(model, loss):
 
 def kept(trainer):
     """What a run leaves, but for its times."""
-    lines = [{k: v for k, v in line.items() if k != "seconds"} for line in trainer.folder.metrics()]
+    lines = [{k: v for k, v in line.items() if not k.endswith("seconds")} for line in trainer.folder.metrics()]
     summary = msgspec.structs.replace(trainer.summary, minutes=0.0)
     return lines, (trainer.folder.path / PAIRS).read_bytes(), summary
 

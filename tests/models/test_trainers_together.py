@@ -14,7 +14,7 @@ from stateset_gym.trainers.base import BUILT_IN
 
 from .trained import ECHO, saved
 
-FAMILY = tuple(name for name in BUILT_IN if name not in ("sft", "dpo"))
+FAMILY = tuple(name for name in BUILT_IN if BUILT_IN[name].extra == "llm" and name not in ("sft", "dpo"))
 SMALL = {"tested": 0, "max_new_tokens": 12}
 TINY = {**SMALL, "width": 32, "layers": 1, "vocabulary": 512, "optimizer": "adamw", "learning_rate": 5e-3}
 LEARNS = {"batch": 64, "group": 8, "max_new_tokens": 12, "steps": 8, "learning_rate": 1e-3, "tested": 200}
@@ -44,7 +44,7 @@ def far(one, other):
 
 def told(trainer):
     """The metrics, without what was measured with a clock."""
-    left = ("seconds", "step_time")
+    left = ("seconds", "cpu_seconds", "step_time")
     lines = trainer.folder.metrics()
     return [{name: value for name, value in line.items() if name not in left} for line in lines]
 

@@ -25,6 +25,8 @@ OURS = re.compile(r"(?:stateset-gym|-m stateset_gym) (train .*)")
 
 MODELS = ("runs/sft/final", "models/qwen", "models/qwen-sft", "models/policy")
 """The models that the guide goes on from."""
+LANGUAGE = [name for name, each in trainers.base.BUILT_IN.items() if each.extra == "llm"]
+"""The trainers that the guide is of."""
 
 
 def commands():
@@ -84,10 +86,10 @@ def test_every_command_of_ours_was_looked_at():
 
 
 def test_the_table_names_every_trainer():
-    assert names("Trainer") == [*trainers.base.BUILT_IN]
+    assert names("Trainer") == LANGUAGE
 
 
-@pytest.mark.parametrize("name", [name for name in trainers.base.BUILT_IN if issubclass(trainers.find(name), GRPO)])
+@pytest.mark.parametrize("name", [name for name in LANGUAGE if issubclass(trainers.find(name), GRPO)])
 def test_the_table_tells_each_objective(name):
     (row,) = (line for line in GUIDE.splitlines() if line.startswith(f"| `{name}` |"))
     _, advantage, ratio, losses = (cell.strip() for cell in row.strip("|").split("|"))
@@ -107,7 +109,7 @@ def test_the_table_names_every_file_of_a_run():
 
 
 def test_the_settings_that_are_named_exist():
-    known = {name for each in trainers.base.BUILT_IN for name in settings.fields(trainers.find(each).config_class)}
+    known = {name for each in LANGUAGE for name in settings.fields(trainers.find(each).config_class)}
     written = {name for name, _ in re.findall(r"`([a-z_]+)=([^`]*)`", GUIDE)} - {"prompt", "progress"}
     assert written >= {"lora", "dtype", "beta", "constrained", "iterations"} - {"beta"}
     assert written <= known

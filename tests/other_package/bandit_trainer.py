@@ -29,6 +29,7 @@ class BanditConfig(Config):
     rate: Annotated[float, Meta(gt=0, le=1, description="How far a reward moves the value of a choice.")] = 0.2
     curious: Annotated[float, Meta(ge=0, le=1, description="How often any choice is tried.")] = 0.3
     begin: Literal["zeros", "ones"] = "zeros"
+    model: Annotated[str, Meta(description="A folder with the values to begin with; by default `begin` tells.")] = ""
     tags: Annotated[tuple[str, ...], Meta(description="Words for whoever looks at it later.")] = ()
 
 
@@ -63,6 +64,8 @@ class Bandit(Trainer[BanditConfig]):
         config, chance, values, after = self.config, np.random.default_rng(self.config.seed), [0.0] * WORDS, None
         if config.begin == "ones":
             values = [1.0] * WORDS
+        if config.model:
+            values = self.load(config.model).values
         if resume:
             after, path = (self.folder.saved() or [(0, None)])[-1]
             if path:
@@ -107,6 +110,10 @@ class Bandit(Trainer[BanditConfig]):
             raise ValueError("Nothing is trained yet: call train() first.")
         Path(folder).mkdir(parents=True, exist_ok=True)
         (Path(folder) / "values.json").write_text(json.dumps(self.values))
+
+    def load(self, folder: str | os.PathLike[str]) -> Said:
+        """The policy of the values."""
+        return load(self.kind, path=os.fspath(folder))
 
 
 def load(kind: Any, *, path: str) -> Said:
