@@ -94,7 +94,7 @@ def tokens(kin: Tensor, short: Tensor, generator: Generator) -> Tensor:
     codes = shared(apart(torch.randn(len(kin), code, generator=generator)), kin)
     rest = torch.randn(len(kin), words, generator=generator)
     rest = shared(normalize(rest - rest @ short.T @ short), kin)
-    return (code / words) ** 0.5 * codes @ short + (1 - code / words) ** 0.5 * rest
+    return math.sqrt(code / words) * codes @ short + math.sqrt(1 - code / words) * rest
 
 
 def shared(vectors: Tensor, kin: Tensor) -> Tensor:
@@ -106,7 +106,7 @@ def apart(vectors: Tensor) -> Tensor:
     """Directions that push each other away, the nearest ones most: with chance alone some pairs are nearly the same."""
     vectors = normalize(vectors)
     for _ in range(ROUNDS):
-        parts = zip(vectors.split(ROWS), torch.arange(len(vectors)).split(ROWS), strict=True)
+        parts = zip(torch.split(vectors, ROWS), torch.split(torch.arange(len(vectors)), ROWS), strict=True)
         vectors = torch.cat([moved(part, places, vectors) for part, places in parts])
     return vectors
 

@@ -216,7 +216,8 @@ class Learner:
         self.model.stop()
         if self._writer:
             self._writer.close()
-        Path(self.model.logdir).rmdir()  # in the user's home, and empty: all there is to keep is in the run's folder
+        if not any((log := Path(self.model.logdir)).iterdir()):
+            log.rmdir()  # RLlib makes one in the user's home, and here nothing is written into it
 
     def _lifetime(self, name: str) -> int:
         return int(self.model.metrics.peek(("env_runners", name), default=0))
