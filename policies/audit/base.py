@@ -5,6 +5,7 @@ from __future__ import annotations
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import reduce
 from typing import Any, NamedTuple
 
 import gymnasium
@@ -14,7 +15,7 @@ from ...envs.actions import Action
 from ...envs.conversation import ConversationEnv
 from ...envs.memory import Fact
 from ...envs.parts import Parts
-from ...envs.scenes import DIFFICULTIES, SPLITS
+from ...envs.scenes import DIFFICULTIES, SPLITS, ScenePool
 from ..base import Kind
 from ..rollout import Episode
 
@@ -74,6 +75,28 @@ def guarded(check: Check, case: Case) -> Iterator[Finding]:
         yield case.finding(case.episode.turns, f"the environment raises: {traceback.format_exc(limit=-3)}")
 
 
+class Coverage(NamedTuple):
+    """How much of some scenes was explored."""
+
+    scenes: int
+    whole: int
+    """How many of the scenes were explored whole."""
+    explored: int
+    """How many of the states found were explored."""
+    found: int
+
+    def __str__(self) -> str:
+        if self.scenes == 1:
+            seen = "the whole scene" if self.whole else "not the whole scene"
+        else:
+            seen = f"{self.whole:,} of {self.scenes:,} scenes whole"
+        return f"{self.explored:,} of {self.found:,} states explored, {seen}"
+
+    def join(self, other: Coverage) -> Coverage:
+        """That of both."""
+        return Coverage(*map(sum, zip(self, other, strict=True)))
+
+
 @dataclass
 class Outcome:
     """What a check has found so far."""
@@ -84,6 +107,9 @@ class Outcome:
     wrong: int = 0
     findings: list[Finding] = field(default_factory=list)
     note: str = ""
+    """What the check leaves out."""
+    covered: dict[str, Coverage] = field(default_factory=dict)
+    """Difficulty and kind of the scenes -> how much of them was explored, where that is what the check does."""
 
     def add(self, examined: int, findings: Iterable[Finding]) -> None:
         """Count, and keep the first few."""
@@ -98,6 +124,18 @@ class Outcome:
         self.examined += other.examined
         self.wrong += other.wrong
         self.findings = [*self.findings, *other.findings][:KEPT]
+        self.note = self.note or other.note
+        for where, coverage in other.covered.items():
+            self.cover(where, coverage)
+
+    @property
+    def extent(self) -> str:
+        """How much was explored, where that is what the check does."""
+        return str(reduce(Coverage.join, self.covered.values())) if self.covered else ""
+
+    def cover(self, where: str, coverage: Coverage) -> None:
+        """Count what was explored."""
+        self.covered[where] = coverage.join(self.covered.get(where, Coverage(0, 0, 0, 0)))
 
 
 @dataclass(frozen=True)
@@ -108,11 +146,12 @@ class Subject:
     arguments: Mapping[str, Any] = field(default_factory=dict)
     own: Mapping[str, Any] | None = None
     """A user's own scene, which is then the only one."""
+    difficulties: tuple[str, ...] = DIFFICULTIES
 
     @property
     def strata(self) -> list[Stratum]:
         """All splits and difficulties; a scene of one's own has one of each."""
-        return [(s, d) for s in SPLITS for d in DIFFICULTIES][: 1 if self.own is not None else None]
+        return [(s, d) for s in SPLITS for d in self.difficulties][: 1 if self.own is not None else None]
 
     def env(self, stratum: Stratum, **more: Any) -> ConversationEnv:
         """An environment of a stratum."""
@@ -123,8 +162,20 @@ class Subject:
         """Scenes from all over the pool."""
         if self.own is not None:
             return [dict(self.own)] if start == 0 < stop else []
-        size = len(env.pool)
-        return [env.pool[number * STRIDE % size] for number in range(start, min(stop, size))]
+        return _spread(env.pool, start, stop)
+
+    def scenes_of(self, env: ConversationEnv, place: int, start: int, stop: int) -> list[Any]:
+        """Scenes of one kind, by its place among those that the environment has room for."""
+        if self.own is not None:
+            return self.scenes(env, start, stop)
+        pools = env.pool.by_kind()
+        return _spread(pools[place], start, stop) if place < len(pools) else []
+
+
+def _spread(pool: ScenePool, start: int, stop: int) -> list[Any]:
+    """Scenes from all over a pool, by their numbers in the sample."""
+    size = len(pool)
+    return [pool[number * STRIDE % size] for number in range(start, min(stop, size))]
 
 
 def play(env: ConversationEnv, scene: Any, actions: Iterable[Any]) -> Episode:

@@ -1,4 +1,4 @@
-"""A dozen planted faults: environments that are unsound in one way each, so that the audit can be audited."""
+"""Planted faults: environments that are unsound in one way each, so that the audit can be audited."""
 
 from __future__ import annotations
 
@@ -11,25 +11,20 @@ from typing import Any, NamedTuple
 from ...envs.actions import Action
 from ...envs.conversation import Observation
 from ...envs.customer_service.actions import Refuse
-from ...envs.customer_service.env import CustomerServiceEnv
 from ...envs.errors import ResetNeeded
 from ...envs.memory import Fact
 from ...envs.parts import Decide
-from ...rewards.terms import Reward
+from ...envs.scenes import DIFFICULTIES
 from ..base import Kind
+from .faults_reachable import CrashesRarely, HasNoSolution, HasteIsPaid, LocksSilently, OrdersAlone, PeeksAtThePlot
 from .jobs import QUICK
+from .planted import SOUND, Planted
 from .run import audit
 
 Step = tuple[Observation, float, bool, bool, dict[str, Any]]
-SOUND = CustomerServiceEnv.parts
 SIZE = QUICK._replace(scenes=24, deep=24, floors=24, openings=100, fuzz=2_000)
-
-
-class Planted(CustomerServiceEnv):
-    """A faulty environment; it shares no turns with the sound one."""
-
-    def __init__(self, **arguments: Any) -> None:
-        super().__init__(**{"reward": Reward(), **arguments})
+EASY = ("easy",)
+"""Where faults are looked for state by state: there scenes are small."""
 
 
 def _pays_a_promise(state: Any) -> float:
@@ -180,6 +175,12 @@ FAULTS: dict[Kind, str] = {
     HiddenPenalty: "returns",
     StepAfterTheEnd: "ended",
     RefuseAllPays: "floors",
+    HasteIsPaid: "reachable",
+    OrdersAlone: "reachable",
+    HasNoSolution: "reachable",
+    LocksSilently: "reachable",
+    PeeksAtThePlot: "reachable",
+    CrashesRarely: "reachable",
 }
 """Planted fault -> the check that must catch it."""
 
@@ -196,6 +197,7 @@ class Caught(NamedTuple):
 def caught(fault: Kind) -> Caught:
     """Put a planted fault to the check that must catch it."""
     check = FAULTS[fault]
-    (outcome,) = audit(fault, SIZE, (check,), jobs=1).outcomes.values()
+    difficulties = EASY if check == "reachable" else DIFFICULTIES
+    (outcome,) = audit(fault, SIZE, (check,), jobs=1, difficulties=difficulties).outcomes.values()
     what = outcome.findings[0].what if outcome.findings else ""
     return Caught(fault.__name__, check, outcome.wrong > 0, what)

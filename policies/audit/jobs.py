@@ -7,12 +7,13 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, NamedTuple
 
-from ...envs.scenes import DIFFICULTIES
+from ...envs.scenes import SPLITS
 from ...rewards.terms import Reward
 from .. import registry
 from ..rollout import Episode, rollout
-from . import conduct, episodes, fuzz, whole, words
+from . import conduct, episodes, fuzz, reachable, whole, words
 from .base import BUGS, Case, Check, Finding, Outcome, Stratum, Subject, guarded
+from .walks import Shown
 
 DEEP: dict[str, Check] = {
     "writes": episodes.writes,
@@ -44,6 +45,7 @@ WHOLE: dict[str, Callable[..., Any]] = {
     "openings": whole.openings,
     "splits": whole.splits,
     "conduct": conduct.conduct,
+    "reachable": reachable.reachable,
     "fuzz": fuzz.fuzz,
 }
 """Checks of the environment as a whole."""
@@ -64,11 +66,19 @@ class Size(NamedTuple):
     floors: int = 240
     openings: int = 10_000
     fuzz: int = 100_000
+    reachable: int = 4
+    """Scenes of each kind and difficulty that are explored state by state."""
+    cap: int = 10_000
+    """How many states of a scene are found before exploring it stops."""
     chunk: int = 250
     """Scenes that a process is given at a time; no part of the result."""
 
 
-QUICK = Size(scenes=144, deep=24, floors=24, openings=1_000, fuzz=10_000, chunk=72)
+QUICK = Size(scenes=144, deep=24, floors=24, openings=1_000, fuzz=10_000, reachable=1, cap=500, chunk=72)
+HEAVY = 100
+"""How many conversations take as long as exploring a scene."""
+FEW = 8
+"""Scenes that a process explores at a time."""
 
 
 class Job(NamedTuple):
@@ -87,6 +97,8 @@ class Job(NamedTuple):
     stop: int = 0
     agent: str = ""
     seed: int = 0
+    place: int = 0
+    """The place of the scenes' kind in its cycle."""
 
 
 class Yield(NamedTuple):
@@ -116,12 +128,26 @@ def jobs_of(subject: Subject, size: Size, wanted: tuple[str, ...], seed: int) ->
         for stratum in subject.strata:
             yield Job("openings", subject, size, ("openings",), size.openings // 3, stratum)
     if "splits" in wanted and not subject.arguments:
-        for difficulty in DIFFICULTIES:
+        for difficulty in subject.difficulties:
             yield Job("splits", subject, size, ("splits",), whole.FAR // 2, ("", difficulty))
     if "conduct" in wanted and subject.kind.parts.name in conduct.HOUSES:
         for stratum in subject.strata:
             yield Job("conduct", subject, size, ("conduct",), size.deep, stratum)
+    if "reachable" in wanted:
+        yield from _reachable_jobs(subject, size)
     yield from _scene_jobs(subject, size, wanted)
+
+
+def _reachable_jobs(subject: Subject, size: Size) -> Iterator[Job]:
+    """Scenes of each kind and difficulty, by halves of each split, and of train where there is one too many."""
+    for split, difficulty in subject.strata:
+        count = (size.reachable + (split == SPLITS[0])) // 2
+        for place in range(1 if subject.own is not None else len({*subject.kind.parts.cycles[difficulty]})):
+            for start in range(0, count, FEW):
+                stop = min(start + FEW, count)
+                cost = HEAVY * (stop - start)
+                stratum = (split, difficulty)
+                yield Job("reachable", subject, size, ("reachable",), cost, stratum, start, stop, place=place)
 
 
 def _scene_jobs(subject: Subject, size: Size, wanted: tuple[str, ...]) -> Iterator[Job]:
@@ -213,6 +239,18 @@ def _conduct(job: Job, done: Yield) -> None:
         done.outcomes["conduct"].add(1, [finding] if finding else [])
 
 
+def _reachable(job: Job, done: Yield) -> None:
+    env = job.subject.env(job.stratum)
+    outcome, shown = done.outcomes["reachable"], Shown()
+    outcome.note = reachable.note_of(env.parts)
+    if env.parts.catalogue is None:
+        return
+    for scene in job.subject.scenes_of(env, job.place, job.start, job.stop):
+        checked = reachable.reachable(job.subject, env, scene, job.size.cap, shown)
+        outcome.add(1, checked.findings)
+        outcome.cover(f"{job.stratum[1]}/{checked.kind}", checked.coverage)
+
+
 def _fuzz(job: Job, done: Yield) -> None:
     done.outcomes["fuzz"].add(job.stop, fuzz.fuzz(job.subject, job.stop, job.seed, job.start))
 
@@ -223,6 +261,7 @@ WORK: dict[str, Callable[[Job, Yield], None]] = {
     "openings": _openings,
     "splits": _splits,
     "conduct": _conduct,
+    "reachable": _reachable,
     "fuzz": _fuzz,
 }
 

@@ -9,6 +9,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from dataclasses import dataclass, field
 from typing import Any
 
+from ...envs.scenes import DIFFICULTIES
 from ..base import Kind
 from ..rollout import Episode
 from .base import Outcome, Subject
@@ -48,9 +49,10 @@ def audit(
     seed: int = 0,
     jobs: int | None = None,
     tick: Tick = silent,
+    difficulties: tuple[str, ...] = DIFFICULTIES,
 ) -> Report:
     """Put an environment to the checks that are named, or to all; a scene of one's own, to those of a conversation."""
-    subject = Subject(kind, arguments or {}, own)
+    subject = Subject(kind, arguments or {}, own, difficulties)
     wanted = tuple(name for name in checks or CHECKS if own is None or name not in OF_POOL)
     report = Report(kind.parts.name, kind.parts.floors, {name: fresh(name) for name in wanted})
     sample: list[Episode] = []

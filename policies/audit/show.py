@@ -9,10 +9,13 @@ from rich.markup import escape
 from rich.panel import Panel
 from rich.table import Table
 
-from .base import Finding, Outcome
+from ...envs.scenes import DIFFICULTIES
+from .base import Coverage, Finding, Outcome
 from .run import Report
 from .whole import Score
 
+STYLES = {"assistant": "green", "reward": "yellow", "error": "red"}
+"""Who says a line of a finding's conversation -> how it looks; `reward` tells what a step paid."""
 SHOWN = 2
 """How many findings of a check are shown in full."""
 
@@ -22,6 +25,9 @@ def show(report: Report, console: Console, seconds: float) -> None:
     console.print(table(report, seconds))
     if report.scores:
         console.print(floors(report))
+    for outcome in report.outcomes.values():
+        if outcome.covered:
+            console.print(covered(outcome))
     for outcome in report.outcomes.values():
         for finding in outcome.findings[:SHOWN]:
             console.print(panel(outcome, finding))
@@ -37,8 +43,27 @@ def table(report: Report, seconds: float) -> Table:
         made.add_column(name, justify="right" if number else "left", no_wrap=name != "what holds")
     for outcome in report.outcomes.values():
         sign = "[red]✗[/]" if outcome.wrong else "[green]✓[/]" if outcome.examined else "-"
-        made.add_row(sign, outcome.name, f"{outcome.examined:,}", f"{outcome.wrong:,}", escape(outcome.about))
+        about = "; ".join(filter(None, (outcome.about.rstrip("."), outcome.note, outcome.extent)))
+        made.add_row(sign, outcome.name, f"{outcome.examined:,}", f"{outcome.wrong:,}", escape(about))
     return made
+
+
+def covered(outcome: Outcome) -> Table:
+    """A line for each kind of scene: on each difficulty, the scenes explored whole, and the states explored."""
+    made = Table(title=f"{outcome.name}: scenes explored whole, states explored of those found", title_justify="left")
+    where = [name.split("/") for name in sorted(outcome.covered)]
+    difficulties = sorted({difficulty for difficulty, _ in where}, key=DIFFICULTIES.index)
+    for name in ("kind", *difficulties):
+        made.add_column(name, justify="left" if name == "kind" else "right")
+    for kind in sorted({kind for _, kind in where}):
+        made.add_row(kind, *(_extent(outcome.covered.get(f"{each}/{kind}")) for each in difficulties))
+    return made
+
+
+def _extent(coverage: Coverage | None) -> str:
+    if coverage is None:
+        return "-"
+    return f"{coverage.whole:,}/{coverage.scenes:,}, {coverage.explored:,}/{coverage.found:,}"
 
 
 def floors(report: Report) -> Table:
@@ -68,7 +93,7 @@ def panel(outcome: Outcome, finding: Finding) -> Panel:
     lines = [f"[bold]{escape(finding.what)}[/]"]
     for message in finding.messages:
         if message["role"] != "system":
-            style = "green" if message["role"] == "assistant" else "cyan"
+            style = STYLES.get(message["role"], "cyan")
             lines.append(f"[{style}]{escape(message['content'][:500])}[/]")
     title = f"{outcome.name}: {finding.scene}, turn {finding.turn}"
     return Panel(Group(*lines), title=escape(title), title_align="left")
@@ -82,6 +107,7 @@ def as_json(report: Report) -> dict[str, Any]:
             "wrong": outcome.wrong,
             "what_holds": outcome.about,
             "note": outcome.note,
+            "covered": {where: coverage._asdict() for where, coverage in outcome.covered.items()},
             "findings": [finding._asdict() for finding in outcome.findings],
         }
         for name, outcome in report.outcomes.items()

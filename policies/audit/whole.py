@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ...envs.scenes import DIFFICULTIES, SPLITS
+from ...envs.scenes import SPLITS
 from .. import registry
 from ..rollout import Episode, rollout
 from .base import Finding, Stratum, Subject
@@ -40,7 +40,7 @@ class Score(NamedTuple):
 def floors(subject: Subject, agent: str, size: int) -> Iterator[tuple[Score, Finding | None]]:
     """Each cheap agent stays at or under the success and the mean return that the environment declares."""
     most, best, why = subject.kind.parts.floors[agent]
-    for difficulty in DIFFICULTIES:
+    for difficulty in subject.difficulties:
         policy = registry.make(agent, subject.kind)
         episodes = []
         for split in SPLITS:
