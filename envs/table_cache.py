@@ -12,7 +12,7 @@ import sys
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -94,15 +94,17 @@ class TableCache:
 def fingerprint(kind: type[ConversationEnv], arguments: Mapping[str, Any]) -> str:
     """What decides a scene's table beside its name: the version, the sources of the engine and of the environment."""
     digest = hashlib.blake2b(repr((__version__, sorted(arguments.items()))).encode(), digest_size=8)
-    files = {file for each in kind.__mro__ if issubclass(each, ConversationEnv) for file in _sources(each)}
+    made: list[Any] = [each for each in kind.__mro__ if issubclass(each, ConversationEnv)]
+    made += [each for each in vars(kind.parts).values() if inspect.isfunction(each)]
+    files = {file for each in made for file in _sources(each)}
     for file in sorted(files):
         digest.update(file.name.encode())
         digest.update(file.read_bytes())
     return digest.hexdigest()
 
 
-def _sources(kind: type[ConversationEnv]) -> Iterable[Path]:
-    """The files that a class is made of: those of its folder where that is a package, else its own."""
+def _sources(kind: type[ConversationEnv] | Callable[..., Any]) -> Iterable[Path]:
+    """The files that a class or a function is made of: those of its folder where that is a package, else its own."""
     try:
         file = Path(inspect.getfile(kind))
     except (TypeError, OSError):

@@ -79,6 +79,7 @@ def test_a_scene_of_ones_own(tmp_path: Path) -> None:
         "wrong": 0,
         "what_holds": "The expert returns exactly 1, with nothing refused, malformed or against the house rules.",
         "note": "",
+        "covered": {},
         "findings": [],
     }
 

@@ -278,9 +278,9 @@ def test_what_was_not_begun_may_change(whole: Path, tmp_path: Path) -> None:
 def test_two_at_once_do_not_share_a_folder(whole: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(side_by_side, "PATIENCE", 0)
     with (
-        side_by_side._held(whole / "run"),
+        side_by_side.held(whole / "run"),
         pytest.raises(BadArgument, match=r"run is being worked on by another process: wait"),
-        side_by_side._held(whole / "run"),
+        side_by_side.held(whole / "run"),
     ):
         raise AssertionError
 
@@ -292,6 +292,7 @@ def test_two_at_once_do_not_share_a_folder(whole: Path, monkeypatch: pytest.Monk
         ({"cells": {}}, r"leaves nothing to compare: name at least one trainer or policy"),
         ({"seeds": 0}, r"seeds=0 does not suit a comparison"),
         ({"arguments": {"split": "test"}}, r"\{'split': 'test'\} is not to be chosen"),
+        ({"arguments": {"scenes": [1, 2]}}, r"'scenes': \.\.\.\} would be of one split"),
         (
             {"arguments": {"customer": object()}},
             r"processes of their own, and is told as JSON: .* not JSON serializable",

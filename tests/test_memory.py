@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import pytest
 
 from stateset_gym.envs.actions import Action
+from stateset_gym.envs.customer_service import reading
 from stateset_gym.envs.customer_service.actions import ACTIONS
 from stateset_gym.envs.memory import PERSON, Memory
 
@@ -172,6 +174,18 @@ def test_the_key_tells_memories_apart_and_can_be_hashed() -> None:
         memory.fold(act(action), facts)
     keys.append(memory.key())
     assert len(set(keys)) == len(keys)
+
+
+def test_which_order_is_meant_does_not_depend_on_which_was_read_first() -> None:
+    """Several of the caller's orders hold the product: the first of their list is meant, or else of those read."""
+    views = {name: {"customer": "C1", "items": [{"name": "rug"}]} for name in ("O2", "O1", "O3")}
+    for listed, meant in (({}, "O1"), ({"C1": {"orders": ["O3", "O1", "O2"]}}, "O3")):
+        for names in itertools.permutations(views):
+            memory = Memory()
+            memory.seen = {"customer": {"customer_id": "C1"}, **listed, **{name: views[name] for name in names}}
+            found = reading.order_of(memory, {"request": "return_items", "product": "rug"})
+            assert found is not None
+            assert found[0] == meant
 
 
 def test_the_order_of_learning_is_no_part_of_the_key() -> None:

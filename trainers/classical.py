@@ -116,7 +116,8 @@ class ClassicalTrainer(Trainer[K]):
                 tested.measure(told, "before", self._played(told))
                 self.prepare(learner, scenes)
                 course.begin()
-            learner.learn(told.steps, course.between)
+            if not told.stopped:
+                learner.learn(told.steps, course.between)
             if course.best:
                 learner.take(self.folder.best)
             if told.stopped != "interrupted":

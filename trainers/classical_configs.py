@@ -16,20 +16,20 @@ Layers = tuple[Annotated[int, Meta(ge=1)], ...]
 class ClassicalConfig(Config):
     """What every trainer on numbered actions and features is told."""
 
-    learning_rate: Annotated[float, Meta(gt=0, description="The learning rate at the start.")] = 1e-3
+    learning_rate: Annotated[float, Meta(gt=0, description="The learning rate at the start.")] = 2e-3
     schedule: Annotated[
         Literal["linear", "constant"], Meta(description="How the learning rate falls: to nothing at the end, or not.")
     ] = "linear"
     net: Annotated[
         Layers, Meta(description="How wide the hidden layers are, of the policy and of the values each.")
     ] = (
-        128,
-        128,
+        64,
+        64,
     )
     scenes: Annotated[
         int,
         Meta(ge=1, description="How many scenes of the train split are met: the first ones, or those of env.scenes."),
-    ] = 2000
+    ] = 500
     tested: Annotated[int, Meta(ge=0, description="Scenes of the test split to measure on before and after.")] = 1000
     report_to: Annotated[
         tuple[Literal["tensorboard"], ...], Meta(description="Where metrics go beside the folder.")
@@ -42,15 +42,15 @@ class RolloutConfig(ClassicalConfig):
 
     steps: Annotated[
         int, Meta(ge=1, description="Actions to take, all conversations together; whole rollouts are made of them.")
-    ] = 300_000
-    log_every: Annotated[int, Meta(ge=1, description="Actions from one line of metrics to the next.")] = 5_000
+    ] = 600_000
+    log_every: Annotated[int, Meta(ge=1, description="Actions from one line of metrics to the next.")] = 10_000
     checkpoint_every: Annotated[
         int, Meta(ge=0, description="Actions from one checkpoint to the next; 0: only at the end and on Ctrl-C.")
     ] = 0
     evaluate_every: Annotated[
         int, Meta(ge=0, description="Actions from one held-out evaluation to the next; 0: only before and after.")
     ] = 50_000
-    envs: Annotated[int, Meta(ge=1, description="Conversations that are held at once.")] = 64
+    envs: Annotated[int, Meta(ge=1, description="Conversations that are held at once.")] = 256
     view: Annotated[
         Literal["discrete", "tabular"],
         Meta(description="What is trained on: the conversations themselves, or tables of all that can happen in them."),
@@ -67,7 +67,7 @@ class A2CConfig(RolloutConfig):
     entropy: Annotated[
         float,
         Meta(ge=0, description="The weight of the policy's entropy at first, to go on trying; it falls to nothing."),
-    ] = 1.0
+    ] = 0.6
     value_weight: Annotated[float, Meta(ge=0, description="The weight of the values' loss.")] = 0.5
     clip: Annotated[float, Meta(gt=0, description="The greatest norm of a gradient.")] = 0.5
     clone: Annotated[int, Meta(ge=0, description="Conversations of the expert to learn from first; 0: none.")] = 0
@@ -77,8 +77,7 @@ class A2CConfig(RolloutConfig):
 class PPOConfig(A2CConfig):
     """What PPO is told, with masks and without."""
 
-    n_steps: Annotated[int, Meta(ge=1, description="Actions of each conversation in a rollout.")] = 64
-    batch: Annotated[int, Meta(ge=2, description="Actions of an update; it divides a rollout.")] = 1024
+    batch: Annotated[int, Meta(ge=2, description="Actions of an update; it divides a rollout.")] = 512
     epochs: Annotated[int, Meta(ge=1, description="How often a rollout is gone through.")] = 4
     clip_ratio: Annotated[
         float, Meta(gt=0, description="How far a ratio of probabilities counts above 1, and below it.")
@@ -118,5 +117,8 @@ class CloningConfig(ClassicalConfig):
     evaluate_every: Annotated[
         int, Meta(ge=0, description="Updates from one held-out evaluation to the next; 0: only before and after.")
     ] = 0
-    conversations: Annotated[int, Meta(ge=1, description="Conversations of the expert to learn from.")] = 1_000
+    scenes: Annotated[
+        int,
+        Meta(ge=1, description="How many scenes of the train split the expert shows: the first ones, or env.scenes."),
+    ] = 2_000
     batch: Annotated[int, Meta(ge=1, description="Turns of an update.")] = 256

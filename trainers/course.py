@@ -84,6 +84,12 @@ class Course:
         self._waited, self._most = state["waited"], state["most"]
         self.best = Best.kept(self._told.folder.best)  # it may be of a later step, and is none the worse for it
         self._learner.restore(state["learner"])
+        if self._is_patience_over:
+            self._told.stopped = "early stop"
+
+    @property
+    def _is_patience_over(self) -> bool:
+        return 0 < self._config.patience <= self._waited
 
     def between(self) -> bool:
         """A step was made; whether the training is to end after it."""
@@ -93,7 +99,7 @@ class Course:
         metrics, found = learner.measured(), dict[str, float]()
         if self._held_out and (last or crossed(before, step, config.evaluate_every)):
             found = self._measured(self._held_out, step)
-            if 0 < config.patience <= self._waited:
+            if self._is_patience_over:
                 told.stopped = told.stopped or "early stop"
         if due or found:
             learner.report({**metrics, **found})

@@ -19,7 +19,7 @@ from . import compared, curves
 from .compared import Compared
 from .plan import Plan, changed, check, keep, kept, of_names, plan, read, same
 from .scores import missing
-from .side_by_side import Job, Show, SideBySide, listed
+from .side_by_side import Job, Show, SideBySide, held, listed
 
 __all__ = ["Compared", "Job", "Plan", "changed", "compare", "kept", "of_names", "plan", "read"]
 PACKAGES = ("scipy", "matplotlib")
@@ -42,17 +42,20 @@ def compare(found: Plan, output: str | os.PathLike[str], jobs: int | None = None
             raise missing(package)
     folder = Path(output)
     same(found, folder)
-    todo = listed(found, folder)
-    if any(job.state != "done" for job in todo):
+    if any(job.state != "done" for job in listed(found, folder)):
         check(found, folder)
-        keep(found, folder)
-        work = SideBySide(todo, folder, jobs or cores(), show or _silent)
-        work.run()
-        if work.interrupted and any(job.state != "done" for job in todo):
-            raise Stopped
-    result = compared.compared(found, todo)
-    compared.write(result, folder)
-    curves.draw(result, folder)
+    with held(folder) as lock:
+        same(found, folder)  # another process may have worked on it until now
+        todo = listed(found, folder)
+        if any(job.state != "done" for job in todo):
+            keep(found, folder)
+            work = SideBySide(todo, folder, jobs or cores(), show or _silent)
+            work.run(lock)
+            if work.interrupted and any(job.state != "done" for job in todo):
+                raise Stopped
+        result = compared.compared(found, todo)
+        compared.write(result, folder)
+        curves.draw(result, folder)
     return result
 
 

@@ -156,10 +156,14 @@ def training_scenes(
 def first_scenes(
     env_id: str, arguments: Mapping[str, Any], count: int, reserved: Collection[str] = ()
 ) -> tuple[str, ...]:
-    """The first scenes of the train split, so many at most and none of them `reserved`, to be met again and again."""
+    """Scenes of the train split, so many at most and none of them `reserved`, to be met again and again.
+
+    They are the first of each kind in turn, so that rare kinds are met as often as others.
+    """
     pool, kept = _trained_on(env_id, arguments, reserved)
-    names = (pool[number] for number in range(len(pool)))
-    return tuple(islice((name for name in names if name not in kept), count))
+    pools = pool.by_kind()
+    in_turn = (each[number] for number in range(len(pool)) for each in pools if number < len(each))
+    return tuple(islice((name for name in in_turn if name not in kept), count))
 
 
 def _trained_on(

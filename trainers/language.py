@@ -15,12 +15,13 @@ from ..policies.local.load import existing, load, silent
 from ..policies.progress import Tick
 from . import reference, through_trl
 from .base import Config, Trainer
+from .best import Best
 from .configs import REFERENCE, Dealt, LanguageConfig
 from .folder import FILES, Share
 from .held_out import HeldOut, validation_scenes
 from .telling import Callback, Told, rank
 from .tested import Spent, Tested
-from .watch import Evaluation, told_to_all, watch
+from .watch import Evaluation, is_patience_over, told_to_all, watch
 
 L = TypeVar("L", bound=LanguageConfig)
 
@@ -100,8 +101,11 @@ class LanguageTrainer(Trainer[L]):
                 self._test(tested, loaded, told, "before")
             trainer = self.adapter(loaded)
             watching = watch(trainer, told, self._evaluation(loaded))
-            with through_trl.silenced():
-                trainer.train(resume_from_checkpoint=last and str(last[1]))
+            if last and is_patience_over(last[1], self.config.patience):
+                told.stopped, watching.best = "early stop", Best.kept(self.folder.best)
+            else:
+                with through_trl.silenced():
+                    trainer.train(resume_from_checkpoint=last and str(last[1]))
             self._loaded = Loaded(trainer.accelerator.unwrap_model(trainer.model), loaded.tokenizer)
             if watching.best:
                 told_to_all(None)  # it is written by now

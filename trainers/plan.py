@@ -138,6 +138,11 @@ def plan(**given: Any) -> Plan:
             f"arguments={{'split': {found.arguments['split']!r}}} is not to be chosen: what is trained on is the train "
             "split, and what is measured on in the end the test split. Leave it out."
         )
+    if "scenes" in found.arguments:
+        raise BadArgument(
+            "arguments={'scenes': ...} would be of one split, and a comparison trains on one and measures on the "
+            "other: leave it out, and say by scenes=N how many are measured on."
+        )
     try:
         json.dumps(asdict(found))
     except TypeError as error:

@@ -103,9 +103,9 @@ class SideBySide:
         self._queue = sorted(jobs, key=needed.count, reverse=True)
         """Those first that most others wait for."""
 
-    def run(self) -> None:
-        """Run all that is not done."""
-        with _held(self._output) as lock, heeded(self._interrupt):
+    def run(self, lock: int) -> None:
+        """Run all that is not done, in a folder that is `held`."""
+        with heeded(self._interrupt):
             try:
                 while self._advance(lock):
                     self._show(self.jobs)
@@ -179,7 +179,7 @@ def _starts(job: Job) -> Iterator[Job]:
 
 
 @contextlib.contextmanager
-def _held(output: Path) -> Iterator[int]:
+def held(output: Path) -> Iterator[int]:
     """Hold a comparison's folder against another process; the cells' processes hold it too."""
     output.mkdir(parents=True, exist_ok=True)
     with (output / LOCK).open("wb") as file:

@@ -7,8 +7,10 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from numbers import Real
+from pathlib import Path
 from typing import Any, TypeVar
 
+import msgspec
 import torch.distributed
 from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from transformers.trainer_callback import ExportableState, PrinterCallback, ProgressCallback
@@ -159,6 +161,13 @@ class Watch(TrainerCallback, ExportableState):
             yield
         finally:
             control.should_log, self._own = should_log, False
+
+
+def is_patience_over(checkpoint: Path, patience: int) -> bool:
+    """Whether the training came to an early stop with this checkpoint, so that nothing is left to train."""
+    saved = msgspec.json.decode((checkpoint / "trainer_state.json").read_bytes())["stateful_callbacks"]
+    waited: int = saved[Watch.__name__]["attributes"]["waited"]
+    return 0 < patience <= waited
 
 
 def watch(trainer: Trainer, told: Told, evaluation: Evaluation | None = None) -> Watch:

@@ -26,7 +26,10 @@ def holds(order: View, product: str) -> bool:
 
 
 def order_of(memory: Memory, request: Request) -> tuple[str, View] | None:
-    """The order that a request means, once it has been read: the one named, or the caller's one with the product."""
+    """The order that a request means, once it has been read: the one named, or the caller's first with the product.
+
+    The first of their list, not the one that was read first: what a request means is no matter of how it was found out.
+    """
     named, product = request.get("order_id"), request.get("product")
     if named is not None:
         order = memory.seen.get(named)
@@ -36,7 +39,8 @@ def order_of(memory: Memory, request: Request) -> tuple[str, View] | None:
     if product is None:
         return None
     caller = who(memory)
-    for name, view in memory.seen.items():
+    for name in memory.seen.get(caller or "", {}).get("orders") or sorted(memory.seen):
+        view = memory.seen.get(name, {})
         if view.get("customer") == caller and "items" in view and holds(view, product):
             return name, view
     return None

@@ -2,9 +2,11 @@
 
 import os
 import random
+import shutil
 import signal
 from collections import deque
 
+import msgspec
 import numpy as np
 import pytest
 import torch
@@ -241,6 +243,20 @@ def test_it_ends_where_it_grows_no_better(tmp_path, monkeypatch):
     trainer = tiny("ppo", tmp_path / "run", evaluate_every=24, held_out=3, patience=2, steps=240)
     trainer.train()
     assert (trainer.summary.stopped, trainer.summary.steps, trainer.summary.best_step) == ("early stop", 72, 24)
+
+
+def test_one_that_was_killed_after_its_early_stop_does_not_train_on(tmp_path, monkeypatch):
+    """What is left to do then is to measure and to keep the model."""
+    monkeypatch.setattr(Measure, "of", found(3, 4, 4, 2, 5, 5, 5))
+    trainer = tiny("ppo", tmp_path / "run", evaluate_every=24, held_out=3, patience=2, steps=240)
+    trainer.train()
+    whole, model = trainer.summary, parameters(trainer)
+    (trainer.folder.path / "summary.json").unlink()
+    shutil.rmtree(trainer.folder.final)
+    again = trainers.resume(trainer.folder.path)
+    again.train(resume=True)
+    assert msgspec.structs.replace(again.summary, minutes=0.0) == msgspec.structs.replace(whole, minutes=0.0)
+    assert all(torch.equal(parameters(again)[name], value) for name, value in model.items())
 
 
 @pytest.mark.parametrize("log_every", [1, 50, 1000])

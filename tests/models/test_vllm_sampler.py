@@ -237,7 +237,7 @@ class Heard:
 def test_conversations_are_what_the_engine_sampled(mode, name, installed, monkeypatch, tmp_path):
     saved(SERVICE, tmp_path / "model")
     answers = engine(monkeypatch, tmp_path / "model")
-    heard = Heard(tmp_path, name=name, vllm=mode, steps=2, learning_rate=3e-3)
+    heard = Heard(tmp_path, name=name, vllm=mode, steps=2, learning_rate=1e-3)
     prompts = {tuple(ids) for call, most in answers.calls for ids in call}
     assert {most for _, most in answers.calls} == {MOST}
     told = 0

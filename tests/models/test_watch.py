@@ -22,7 +22,7 @@ from stateset_gym.trainers import held_out, reference
 from stateset_gym.trainers.folder import Folder, Record, Share
 from stateset_gym.trainers.held_out import HeldOut, Success
 from stateset_gym.trainers.telling import Told, heeded, rank
-from stateset_gym.trainers.watch import Evaluation, numbers, watch
+from stateset_gym.trainers.watch import Evaluation, is_patience_over, numbers, watch
 
 ECHO, BARE = "StateSet/Echo-v0", {"prompt": "none"}
 
@@ -195,6 +195,9 @@ def test_it_ends_early_where_success_grows_no_more(tmp_path):
     run = Run(tmp_path / "run", 9, evaluate={"held_out": Played(*wins), "every": 1, "patience": 3})
     assert (run.step, run.told.stopped, run.watch.best.step) == (8, "early stop", 5)
     assert [step for step, _ in run.folder.saved()] == [8]
+    assert is_patience_over(run.folder.checkpoint(8), 3)  # so that it does not go on where it was killed then
+    assert not is_patience_over(run.folder.checkpoint(8), 4)
+    assert not is_patience_over(run.folder.checkpoint(8), 0)
     ever = Run(tmp_path / "ever", 9, evaluate={"held_out": Played(*wins), "every": 1})
     assert (ever.step, ever.told.stopped, ever.watch.best.step) == (9, "", 9)
 

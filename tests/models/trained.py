@@ -44,6 +44,8 @@ def saved(env_id, folder):
 
 
 STEPS = {ECHO: 40, TRIAGE: 30, SERVICE: 45}
+SEEDS = {ECHO: 6, TRIAGE: 0, SERVICE: 0}
+"""So small a model may learn from so few scenes the rule, or the scenes: from this start it is the rule."""
 SCENES = {ECHO: 128, TRIAGE: 4, SERVICE: 4}
 """It learns few conversations: that takes the least time."""
 
@@ -86,8 +88,7 @@ def _trained(env_id):
         torch.tensor([[*row, *[rest] * (width - len(row))] for row in side])
         for side, rest in (([row.ids for row in rows], 0), ([row.labels for row in rows], -100))
     )
-    # So small a model may learn the rule from so few scenes, or the scenes: from this start it is the rule.
-    model = reference.model(words, width=64, layers=2, context=4096, seed=6)
+    model = reference.model(words, width=64, layers=2, context=4096, seed=SEEDS[env_id])
     optimizer = torch.optim.AdamW(model.parameters(), lr=5e-3)
     chance = torch.Generator().manual_seed(0)
     for _ in range(STEPS[env_id]):
