@@ -31,7 +31,7 @@ from .test_docs import table
 
 ECHO = "StateSet/Echo-v0"
 BANDIT = {"trainer": "bandit", "steps": 40, "held_out": 20}
-LONG = {"trainer": "bandit", "steps": 4000, "held_out": 20, "log_every": 20}
+LONG = {"trainer": "bandit", "steps": 8000, "held_out": 20, "log_every": 20}
 GIVEN: dict[str, Any] = {"env": ECHO, "arguments": {"difficulty": "easy"}, "scenes": 30, "held_out": 20}
 
 
@@ -168,7 +168,7 @@ def test_a_comparison_that_is_killed_goes_on_as_if_nothing_had_happened(whole: P
         assert time.monotonic() < until_gone, "a process was left behind"
         time.sleep(0.01)
     saved = Folder("cut/one/seed-0").last()[0]
-    assert 1500 - 80 <= saved < 4000
+    assert 1500 - 80 <= saved < 8000
     finished(whole, "cut")
 
 
@@ -200,7 +200,7 @@ def test_an_interruption_lets_each_run_end_after_its_step(whole: Path, number: i
     assert not Path("cut/results.json").exists()
     folder = Folder("cut/one/seed-0")
     assert folder.summary().stopped == "interrupted"
-    assert folder.last()[0] == folder.summary().steps < 4000
+    assert folder.last()[0] == folder.summary().steps < 8000
     finished(whole, "cut")
 
 
@@ -256,7 +256,7 @@ def test_what_is_done_is_not_done_again(whole: Path) -> None:
         ({"env": "StateSet/TicketTriage-v0"}, r"its env is 'StateSet/Echo-v0', here 'StateSet/TicketTriage-v0'"),
         ({"arguments": {"difficulty": "hard"}}, r"its arguments is \{'difficulty': 'easy'\}, here"),
         ({"scenes": 31}, r"its scenes is 30, here 31\. Go on with what it was begun with \(other numbers of seeds and"),
-        ({"cells": {"one": {**LONG, "steps": 5000}}}, r"its cell 'one' is .*'steps': 4000.*, here .*'steps': 5000"),
+        ({"cells": {"one": {**LONG, "steps": 5000}}}, r"its cell 'one' is .*'steps': 8000.*, here .*'steps': 5000"),
         ({"cells": {"one": LONG}}, r"its cell 'two' is .*, here there is none"),
     ],
 )
