@@ -31,7 +31,8 @@ def test_a_thought_quotes_results_and_changes_no_action(difficulty: str) -> None
     env = Setting(DESK, "", {"difficulty": difficulty, "prompt": "none"}).env()
     thought_of = 0
     for number in range(30):
-        messages = rollout(policies.make("expert", env), env, env.pool[number]).messages
+        held = rollout(policies.make("expert", env), env, env.pool[number])
+        messages = held.messages
         shown: list[str] = []
         heard = ""
         used: set[str] = set()
@@ -60,10 +61,43 @@ def test_a_conversation_with_thoughts_ends_as_the_one_without() -> None:
     env = Setting(DESK, "", {"prompt": "none"}).env()
     for number in range(12):
         held = rollout(policies.make("expert", env), env, env.pool[number])
-        spoken = [each["content"] for each in thoughtful(held.messages) if each["role"] == "assistant"]
+        spoken = [each["content"] for each in thoughtful(held.messages, held.facts) if each["role"] == "assistant"]
         said = iter(spoken)
         again = rollout(lambda observation, facts, said=said: next(said), env, env.pool[number])
         assert (again.total, again.success, again.malformed) == (held.total, True, 0)
+
+
+SAID = [("reason", "ordered_by_mistake", "I did not mean to order it"), ("email", "a@b.example", "a@b.example")]
+MEANT = [[{"kind": "said", "field": field, "value": value, "words": [words]} for field, value, words in SAID]]
+
+
+def test_what_a_customer_means_is_quoted_in_their_words_once_and_when_they_have_said_them() -> None:
+    """Words that hold the value itself need no thought; a fact of a later turn is not known yet."""
+    act = '{"type":"cancel_order","reason":"ordered_by_mistake","email":"a@b.example"}'
+    said = [("user", "Hi."), ("assistant", act), ("user", "Oh, I did not mean to order it, a@b.example.")]
+    told = [each["content"] for each in thoughtful(transcript([*said, *[("assistant", act)] * 2]), MEANT)]
+    assert [told[1], *told[3:]] == [act, f"{OPEN}I did not mean to order it{CLOSE}{act}", act]
+
+
+@pytest.mark.parametrize("difficulty", ["easy", "normal", "hard"])
+def test_every_reason_of_a_cancellation_is_thought_of(difficulty: str) -> None:
+    """The words before the proposal are those that the fact names, and stand in what was said until then."""
+    env = Setting(DESK, "", {"difficulty": difficulty, "prompt": "none", "kinds": ["cancel_order"]}).env()
+    for number in range(12):
+        held = rollout(policies.make("expert", env), env, env.pool[number])
+        words = next(fact["words"][0] for step in held.facts for fact in step if fact.get("field") == "reason")
+        told = thoughtful(held.messages, held.facts)
+        place = next(place for place, each in enumerate(told) if '"reason":' in each["content"])
+        assert words in parted(told[place]["content"])[0].split("\n")
+        assert any(words in each["content"] for each in told[:place] if each["role"] == "user")
+        assert not any(
+            words in each["content"] for each in told[place:] if each["role"] == "assistant" and each is not told[place]
+        )
+
+
+def transcript(said: list[tuple[str, str]]) -> list[dict[str, str]]:
+    """Messages of roles and contents."""
+    return [{"role": role, "content": content} for role, content in said]
 
 
 def test_the_part_that_a_value_stands_in_is_quoted_whole() -> None:
@@ -83,7 +117,7 @@ def test_what_the_customer_says_is_not_looked_up() -> None:
     order = "[get_order] O1: address 10 Hill Street; item I7"
     change = '{"type":"change_address","address":{"street":"10 Mill Lane"},"item":"I7"}'
     said = [("user", "It is 10 Mill Lane."), ("user", order), ("assistant", change)]
-    told = thoughtful([{"role": role, "content": content} for role, content in said])
+    told = thoughtful(transcript(said))
     assert told[-1]["content"] == f"{OPEN}item I7{CLOSE}{change}"
 
 

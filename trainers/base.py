@@ -66,6 +66,8 @@ class Trainer(ABC, Generic[C]):
     """What it needs beside this package, to be told before anything is trained."""
     files: ClassVar[Mapping[str, str]] = FILES
     """What a run leaves in its folder, and what each is."""
+    fixed: ClassVar[Sequence[str]] = ()
+    """The settings that decide what a checkpoint holds: a resumed run keeps them."""
 
     def __init__(self, env_id: str, config: C) -> None:
         if not isinstance(config, self.config_class):
@@ -131,6 +133,18 @@ class Trainer(ABC, Generic[C]):
         """Raise what can be known to go wrong before anything is trained."""
         runs.Setting(self.env_id, None, {**self.config.env, "split": "train"}).env().close()
         needs(self.name, self.packages)
+        self._check_fixed()
+
+    def _check_fixed(self) -> None:
+        """Raise where a resumed run is to go on with a model or with conversations of another shape."""
+        changed = [name for name in self.fixed if name in self.changed]
+        begun, now = (self.folder.record().config if changed else {}), plain(self.config)
+        for name in changed:
+            if begun[name] != now[name]:
+                raise BadArgument(
+                    f"{name}={now[name]!r} cannot be changed on the way: {self.folder.path} was begun with "
+                    f"{begun[name]!r}. Leave it out, or begin a new run."
+                )
 
     @property
     def steps(self) -> int:

@@ -14,7 +14,7 @@ from ..envs.errors import BadArgument
 from ..policies import registry
 from ..policies.base import Policy
 from ..policies.progress import Tick, quiet
-from .base import Config, Trainer, plain
+from .base import Config, Trainer
 from .classical_configs import ClassicalConfig
 from .course import Course, Learning, one_thread
 from .folder import FILES, Share
@@ -24,8 +24,6 @@ from .telling import Callback, Told
 from .tested import Tested
 
 K = TypeVar("K", bound=ClassicalConfig)
-FIXED = ("envs", "view", "net", "lstm", "buffer")
-"""The settings that decide what a checkpoint holds."""
 TENSORBOARD = "tensorboard"
 
 
@@ -39,6 +37,7 @@ class ClassicalTrainer(Trainer[K]):
         "best/": "the model that did best on the held-out scenes, where evaluations were made on the way",
         "checkpoints/": "what is needed to resume",
     }
+    fixed = ("envs", "view", "net", "lstm", "buffer")
 
     def __init__(self, env_id: str, config: K) -> None:
         super().__init__(env_id, config)
@@ -67,19 +66,6 @@ class ClassicalTrainer(Trainer[K]):
                 f"report_to={config.report_to!r} needs the package {TENSORBOARD}: pip install {TENSORBOARD}, or leave "
                 "it out."
             )
-
-        self._check_fixed()
-
-    def _check_fixed(self) -> None:
-        """Raise where a resumed run is to go on with a model or with conversations of another shape."""
-        changed = [name for name in FIXED if name in self.changed]
-        begun, now = (self.folder.record().config if changed else {}), plain(self.config)
-        for name in changed:
-            if begun[name] != now[name]:
-                raise BadArgument(
-                    f"{name}={now[name]!r} cannot be changed on the way: {self.folder.path} was begun with "
-                    f"{begun[name]!r}. Leave it out, or begin a new run."
-                )
 
     @abstractmethod
     def learner(self, scenes: Sequence[str], tick: Tick = quiet) -> Learning:

@@ -81,7 +81,7 @@ class SFTConfig(LanguageConfig):
         float, Meta(ge=0, le=1, description="The share of demonstrations in which the expert may make mistakes.")
     ] = 0.25
     thinking: Annotated[
-        bool, Meta(description="The expert quotes, before an action, the records that its ids are from.")
+        bool, Meta(description="The expert quotes, before an action, the records and sayings that it takes from.")
     ] = True
     width: Annotated[
         int, Meta(ge=32, multiple_of=32, description="How wide a reference model is; a head for each 32.")

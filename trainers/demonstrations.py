@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from random import Random
 from typing import Any, NamedTuple
 
@@ -20,7 +20,7 @@ from ..envs.memory import Fact
 from ..envs.parse import Malformed, Parser
 from ..policies.base import Kind, Policy
 from ..policies.local.prompt import Prompt
-from ..policies.rollout import rollout
+from ..policies.rollout import Episode, rollout
 from ..policies.runs import Setting
 from ..policies.scripted import Expert
 from .thoughts import Message, thoughtful
@@ -100,15 +100,18 @@ def demonstrations(
     env = Setting(env_id, "", {**arguments, "split": "train"}).env()
     kind, clean = type(env), Expert(type(env))
     chance = Random(f"{env_id}|{seed}")
-    told: Callable[[Sequence[Message]], Sequence[Message]] = thoughtful if thinking else list
+
+    def told(episode: Episode) -> Sequence[Message]:
+        return thoughtful(episode.messages, episode.facts) if thinking else episode.messages
+
     for number, scene in enumerate(scenes):
         agent = Stumbling(kind, STUMBLES)
         if chance.random() < stumbling:
             episode = rollout(agent, env, scene, trial=number)
             if episode.success and not episode.violations:
-                yield demonstration(told(episode.messages), prompt, agent.stumbled)
+                yield demonstration(told(episode), prompt, agent.stumbled)
                 continue
-        yield demonstration(told(rollout(clean, env, scene).messages), prompt)
+        yield demonstration(told(rollout(clean, env, scene)), prompt)
 
 
 STUMBLES = 0.25

@@ -79,7 +79,7 @@ class SFT(LanguageTrainer[SFTConfig]):
         env = Setting(self.env_id, "", {**self.arguments, "split": "train", "customer": "agenda"}).env()
         episodes = [rollout(Expert(type(env)), env, scenes[number]) for number in range(min(FEW, len(scenes)))]
         env.close()
-        return 2 + 4 * share + fmean(looked_up(episode.messages) for episode in episodes)
+        return 2 + 4 * share + fmean(looked_up(episode.messages, episode.facts) for episode in episodes)
 
     def spent(self, steps: int) -> Spent:
         """The demonstrations that were shown, with their turns and ids."""

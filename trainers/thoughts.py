@@ -1,34 +1,46 @@
-"""What the expert thinks before it acts: the words of the records that it takes an id or a number from.
+"""What the expert thinks before it acts: the words that it takes an id, a number or a meaning from.
 
 An id alone does not tell why it is the right one, and a model that is to say it at once must find that out within one
 step. The words around it in a tool's result do tell: "color white, size L: I33, price 3000". To write them first is to
-look them up one after the other. An agent may think before its action; what it thinks is no part of the action.
+look them up one after the other. So it is with what a customer says in words of their own: "I did not mean to order it"
+is a reason, ordered_by_mistake. An agent may think before its action; what it thinks is no part of the action.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
+
+from ..envs.memory import Fact
 
 Message = Mapping[str, str]
 
 OPEN, CLOSE = "<think>", "</think>"
 
 
-def thoughtful(messages: Sequence[Message]) -> list[Message]:
-    """A transcript in which the agent thinks before it first uses what a tool alone has shown."""
+def thoughtful(messages: Sequence[Message], facts: Iterable[Sequence[Fact]] = ()) -> list[Message]:
+    """A transcript in which the agent thinks before it first uses what a tool alone has shown.
+
+    And, where the facts are given that became visible in it, before it first uses what the customer meant.
+    """
+    meant = meanings(facts)
     results: list[str] = []
     said = ""
-    used: set[str] = set()
+    used: set[Any] = set()
     found: list[Message] = []
     for message in messages:
         content = message["content"]
         if message["role"] == "assistant":
             fresh = [value for value in values(content) if value not in used and not whole(value).search(said)]
             used.update(fresh)
-            thought = "\n".join(quotes(results, fresh))
+            thoughts = quotes(results, fresh)
+            for each in leaves(content):
+                if each not in used and meant.get(each, OPEN) in said:
+                    used.add(each)
+                    thoughts.append(meant[each])
+            thought = "\n".join(thoughts)
             found.append({**message, "content": f"{OPEN}{thought}{CLOSE}{content}"} if thought else message)
         else:
             if content.startswith("["):
@@ -39,26 +51,44 @@ def thoughtful(messages: Sequence[Message]) -> list[Message]:
     return found
 
 
-def looked_up(messages: Sequence[Message]) -> int:
-    """How many records the thoughts of a transcript quote."""
-    thoughts = [message["content"].partition(CLOSE)[0] for message in thoughtful(messages)]
+def looked_up(messages: Sequence[Message], facts: Iterable[Sequence[Fact]] = ()) -> int:
+    """How many records and sayings the thoughts of a transcript quote."""
+    thoughts = [message["content"].partition(CLOSE)[0] for message in thoughtful(messages, facts)]
     return sum(thought.count("\n") + 1 for thought in thoughts if thought.startswith(OPEN))
 
 
 def values(action: str) -> Iterator[str]:
     """The ids and numbers in an action, in their order; what is no action has none."""
+    return (str(leaf) for leaf in leaves(action) if any(letter.isdigit() for letter in str(leaf)))
+
+
+def leaves(action: str) -> Iterator[Any]:
+    """All values in an action that consist of no others."""
     try:
-        yield from _leaves(json.loads(action))
+        return _within(json.loads(action))
     except ValueError:
-        return
+        return iter(())
 
 
-def _leaves(value: Any) -> Iterator[str]:
+def _within(value: Any) -> Iterator[Any]:
     if isinstance(value, dict | list):
         for part in value.values() if isinstance(value, dict) else value:
-            yield from _leaves(part)
-    elif not isinstance(value, bool) and any(letter.isdigit() for letter in str(value)):
-        yield str(value)
+            yield from _within(part)
+    else:
+        yield value
+
+
+def meanings(facts: Iterable[Sequence[Fact]]) -> dict[Any, str]:
+    """What the customer said in words of their own: what they meant, and the words.
+
+    What they want done is told by all of it, and is not looked up.
+    """
+    return {
+        fact["value"]: fact["words"][0]
+        for step in facts
+        for fact in step
+        if isinstance(fact.get("value"), str) and fact["field"] != "request" and fact["value"] not in fact["words"][0]
+    }
 
 
 def whole(value: str) -> re.Pattern[str]:

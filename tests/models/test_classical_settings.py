@@ -16,7 +16,7 @@ from stateset_gym.envs.echo.env import EchoEnv
 from stateset_gym.envs.errors import BadArgument
 from stateset_gym.trainers import learner
 from stateset_gym.trainers.base import BUILT_IN, plain
-from stateset_gym.trainers.classical import FIXED
+from stateset_gym.trainers.classical import ClassicalTrainer
 from stateset_gym.trainers.settings import described
 
 ECHO, SHOP = "StateSet/Echo-v0", "StateSet/CustomerService-v0"
@@ -192,7 +192,7 @@ def test_what_decides_the_shape_of_a_run_stays(setting, value, tmp_path):
     ):
         trainers.resume(tmp_path / "run", **{setting: value}).train(resume=True)
     trainers.resume(tmp_path / "run", **{setting: old, "steps": 16}).train(resume=True)
-    assert setting in FIXED
+    assert setting in ClassicalTrainer.fixed
 
 
 class Written(KVWriter):

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from stateset_gym import policies, trainers
+from stateset_gym.envs.errors import BadArgument
 from stateset_gym.policies.local.load import load
 from stateset_gym.trainers.base import BUILT_IN
 
@@ -115,6 +116,16 @@ def test_a_resumed_run_is_the_run_that_was_not_interrupted(tmp_path, case):
     assert (again.summary.steps, again.summary.stopped) == (CASES[case]["steps"], "")
     assert again.summary.episodes == whole.summary.episodes
     assert again.summary.tokens == whole.summary.tokens
+
+
+@pytest.mark.parametrize(("setting", "value"), [("optimizer", "muon"), ("lora", 4), ("width", 64)])
+def test_a_resumed_run_keeps_the_model_and_its_optimizer(tmp_path, setting, value):
+    """A checkpoint holds weights and what the optimiser knows of each: neither fits another."""
+    trainer = made("sft", tmp_path, "run", steps=2)
+    trainer.train(callbacks=[lambda event: True])
+    with pytest.raises(BadArgument, match=rf"^{setting}={value!r} cannot be changed on the way"):
+        trainers.resume(tmp_path / "run", **{setting: value}).train(resume=True)
+    trainers.resume(tmp_path / "run", optimizer="adamw", learning_rate=1e-3).train(resume=True)
 
 
 @pytest.mark.parametrize("name", ["sft", *FAMILY])
