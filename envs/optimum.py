@@ -3,8 +3,15 @@
 The bound is clairvoyant: it is the return of a player who knows the scene, and so what the customer will say. No policy
 that has to find that out can be asked to reach it on every scene; here the scripted experts do nevertheless.
 
-Penalties are cut at 1 in all. That makes no optimum any better: whoever comes to the cut is left with 1 - 1 = 0 at
-best, and 0 is to be had within par by ending a conversation at once, which costs nothing.
+What it counts and what it leaves out:
+
+- The last turn counts: whoever is cut off by `max_turns` is paid what the state that they are in is worth (`cut`).
+- The cut of all penalties at 1 is left out, in every turn and state. A return that comes to that cut is at most
+  1 - 1 = 0, so that an optimum of 0 or more is exact. In the environments here it always is: to say goodbye, any word,
+  or any answer costs nothing at first. Where an environment of your own has no course that costs nothing, an optimum
+  below 0 is the least that it can be, and the most is 0.
+- So `values` in the middle of a conversation suppose that nothing was paid before. After penalties, more may still be
+  to come than they say, since what is beyond the cut costs nothing.
 """
 
 from __future__ import annotations
@@ -40,7 +47,7 @@ class Optimum:
     limit: int
     prices: Prices
     values: Floats
-    """[turn, state]: the best that is still to come, when so many actions were taken; what was paid stays paid."""
+    """[turn, state]: the best that is still to come when so many actions were taken, at full penalties."""
     actions: npt.NDArray[np.int32]
     """[turn, state]: an action that leads to it, the first of several; -1 where nothing can be done any more."""
     upper: float

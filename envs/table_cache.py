@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import hashlib
 import inspect
 import os
@@ -25,6 +26,8 @@ from .errors import BadArgument
 from .scenes import SceneName
 from .table import ARRAYS, Table
 
+ENGINE = tuple(Path(__file__).parents[1] / folder for folder in ("envs", "rewards"))
+"""What of this package has a say in a table: rules, customers, catalogues, and the faults that are paid for."""
 TOGETHER = 250
 """How many scenes a file has room for."""
 COLUMNS = ("name", "kind", "par", "limit", "found", "expanded")
@@ -93,14 +96,33 @@ class TableCache:
 
 def fingerprint(kind: type[ConversationEnv], arguments: Mapping[str, Any]) -> str:
     """What decides a scene's table beside its name: the version, the sources of the engine and of the environment."""
-    digest = hashlib.blake2b(repr((__version__, sorted(arguments.items()))).encode(), digest_size=8)
+    digest = hashlib.blake2b(_engine(), digest_size=8)
+    digest.update(repr((__version__, sorted(arguments.items()))).encode())
     made: list[Any] = [each for each in kind.__mro__ if issubclass(each, ConversationEnv)]
-    made += [each for each in vars(kind.parts).values() if inspect.isfunction(each)]
+    made += _code_in(kind.parts)
+    if kind.parts.catalogue is not None:
+        made += [type(kind.parts.catalogue), *_code_in(kind.parts.catalogue)]
     files = {file for each in made for file in _sources(each)}
-    for file in sorted(files):
+    for file in sorted(file for file in files if not any(map(file.is_relative_to, ENGINE))):
         digest.update(file.name.encode())
         digest.update(file.read_bytes())
     return digest.hexdigest()
+
+
+@functools.cache
+def _engine() -> bytes:
+    """The sources of the engine and of this package's environments; read once, since what runs is what was there."""
+    digest = hashlib.blake2b()
+    for folder in ENGINE:
+        for file in sorted(folder.rglob("*.py")):
+            digest.update(file.relative_to(folder.parent).as_posix().encode())
+            digest.update(file.read_bytes())
+    return digest.digest()
+
+
+def _code_in(holder: object) -> list[Any]:
+    """The functions and the classes that an object holds."""
+    return [each for each in vars(holder).values() if inspect.isfunction(each) or inspect.isclass(each)]
 
 
 def _sources(kind: type[ConversationEnv] | Callable[..., Any]) -> Iterable[Path]:
@@ -135,12 +157,13 @@ def shared(tables: Iterable[Table]) -> Iterator[Table]:
     known: dict[bytes, dict[str, Any]] = {}
     for table in tables:
         arrays = {name: getattr(table, name) for name in ARRAYS}
-        yield dataclasses.replace(table, **known.setdefault(_digest(arrays), arrays))
+        yield dataclasses.replace(table, **known.setdefault(digest_of(table), arrays))
 
 
-def _digest(arrays: Mapping[str, Any]) -> bytes:
+def digest_of(table: Table) -> bytes:
+    """What tells a table's arrays from others."""
     digest = hashlib.blake2b(digest_size=16)
-    for each in arrays.values():
+    for each in (getattr(table, name) for name in ARRAYS):
         digest.update(repr(each.shape).encode())
         digest.update(np.ascontiguousarray(each).data)
     return digest.digest()

@@ -6,7 +6,7 @@ import multiprocessing
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,7 +17,7 @@ from .conversation import ConversationEnv
 from .errors import BadArgument
 from .merging import distinct, merged
 from .table import Features, Floats, Ints, Mask, Table
-from .table_cache import TableCache, shared
+from .table_cache import TableCache, digest_of, shared
 from .tabular import CAP, checked_cap, tabulate, unheard
 
 Progress = Callable[[str, int, int], None]
@@ -106,6 +106,12 @@ class Tables:
     def unfinished(self) -> list[str]:
         """The scenes of which more states were found than explored."""
         return [table.name for table in self.scenes if not table.whole]
+
+    @cached_property
+    def fingerprints(self) -> list[str]:
+        """What each scene's arrays are, in a few letters: where two differ, the numbers of states mean other states."""
+        known = {id(table.next_state): digest_of(table).hex() for table in self.different}
+        return [known[id(table.next_state)] for table in self.scenes]
 
     def report(self) -> dict[str, int]:
         """How much there is: scenes, the different tables, their states and actions, and what was explored for them."""

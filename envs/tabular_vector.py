@@ -3,33 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-from gymnasium import spaces
-from gymnasium.vector import AutoresetMode, VectorEnv
-from gymnasium.vector.utils import batch_space
 
 from ..rewards.terms import Reward
 from .conversation import ConversationEnv
-from .errors import BadArgument, BadScene, InvalidAction, ResetNeeded
+from .discrete import catalogue_of
+from .errors import BadArgument, BadScene
+from .numbered_vector import NumberedVectorEnv, Options
 from .scene_streams import Streams
 from .scenes import ScenePool
 from .table import DONE, GOAL, Features, Floats, Mask, costs
 from .tables import Progress, Tables, quiet
 from .tabular import CAP, unheard
-from .vector import chosen_by, seeds_of
 
 Places = npt.NDArray[np.intp]
-FORMAT = 1
-"""The version of what `snapshot` gives."""
 WORDS = ("prompt", "render_mode", "on_invalid")
 """Arguments that concern words: a table has none."""
 
 
-class TabularVectorEnv(VectorEnv[Features, Any, Any]):
+class TabularVectorEnv(NumberedVectorEnv):
     """`num_envs` conversations over tabulated scenes; `gym.make_vec(id, num_envs=n, view="tabular", ...)` makes it.
 
     What comes out equals `DiscreteView` of the same environments, step by step, and infos are those of
@@ -37,7 +34,7 @@ class TabularVectorEnv(VectorEnv[Features, Any, Any]):
     cache on disk, or made, which takes a second for every few scenes. All arrays that are returned are the caller's.
     """
 
-    metadata: dict[str, Any] = {"render_modes": [], "autoreset_mode": AutoresetMode.SAME_STEP}
+    snapshot_format = "tabular-2"
 
     def __init__(
         self,
@@ -63,20 +60,13 @@ class TabularVectorEnv(VectorEnv[Features, Any, Any]):
         if isinstance(scenes, int):
             scenes = _first(env_class(**chosen, **arguments).pool, scenes)
         pool = env_class(**chosen, scenes=scenes, **arguments).pool
-        self.num_envs = num_envs
-        self.env_name = env_class.parts.name
+        super().__init__(env_class.parts.name, catalogue_of(env_class), num_envs)
         self.scene_names = [pool[place] for place in range(len(pool))]
         """The scenes that are drawn from."""
         self.tables = Tables.build(
             env_class, self.scene_names, cap=cap, cache=cache, jobs=jobs, progress=progress, arguments=arguments
         )
         _check_whole(self.tables, cap)
-        table = self.tables.scenes[0]
-        self.action_names, self.feature_names = table.action_names, table.feature_names
-        self.single_action_space = spaces.Discrete(len(self.action_names))
-        self.single_observation_space = spaces.Box(0, 1, (len(self.feature_names),), np.float32)
-        self.action_space = batch_space(self.single_action_space, num_envs)
-        self.observation_space = batch_space(self.single_observation_space, num_envs)
         self._lay_out(reward or Reward(), max_turns)
 
     def _lay_out(self, reward: Reward, max_turns: int | None) -> None:
@@ -92,32 +82,9 @@ class TabularVectorEnv(VectorEnv[Features, Any, Any]):
         self._names = np.array(self.scene_names, object)
         self._place = {name: place for place, name in enumerate(self.scene_names)}
         self._streams = Streams(size)
-        self._begun = False
         self._scene, self._state, self._turn = (np.zeros(size, np.intp) for _ in range(3))
         self._pars, self._limits = np.zeros(size, np.intp), np.zeros(size, np.intp)
         self._total = np.zeros(size)
-
-    def reset(
-        self,
-        *,
-        seed: int | Sequence[int | None] | None = None,
-        options: dict[str, Any] | None = None,
-    ) -> tuple[Features, dict[str, Any]]:
-        """Begin anew: `seed` gives conversation i `seed + i`, or lists a seed for each.
-
-        `options["reset_mask"]`, a boolean array, says which conversations begin anew; the others stay as they are.
-        `options["scene"]` is the name of a scene for all of them, or a list with one for each conversation.
-        """
-        seeds = seeds_of(seed, self.num_envs)
-        options = dict(options or {})
-        where = np.asarray(chosen_by(options.pop("reset_mask", None), self.num_envs, self._begun), np.intp)
-        scenes = self._wanted(options)
-        for place in where.tolist():
-            if seeds[place] is not None:
-                self._streams.seed(place, seeds[place])
-        self._begin(where, self._drawn(where) if scenes is None else scenes[where])
-        self._begun = True
-        return self._features(self._state), _infos(np.zeros(self.num_envs, np.bool_))
 
     def step(self, actions: Any) -> tuple[Features, Floats, Mask, Mask, dict[str, Any]]:
         """Play one index in each conversation."""
@@ -141,25 +108,22 @@ class TabularVectorEnv(VectorEnv[Features, Any, Any]):
             rewards[truncated] += goal
             won[truncated] = goal >= 1
         self._total += rewards
-        infos = _infos(won)
+        infos = self._infos(won)
         over = np.flatnonzero(terminated | truncated)
         if len(over):
-            infos |= self._last(over, won)
+            names, last = self._names[self._scene[over]].tolist(), self._features(state[over])
+            infos |= self._final(over, names, last, won, self._total, self._turn)
             self._begin(over, self._drawn(over))
-        return self._features(state), rewards, terminated, truncated, infos
-
-    def action_masks(self) -> Mask:
-        """Which templates are allowed now: a row for each conversation."""
-        self._ready()
-        return self._masks[self._state]
+        return self._shown(), rewards, terminated, truncated, infos
 
     def snapshot(self) -> dict[str, Any]:
         """Where all conversations and their streams of scenes stand, as plain data that can be pickled."""
         self._ready()
         return {
-            "format": FORMAT,
+            "format": self.snapshot_format,
             "env": self.env_name,
             "scenes": list(self.scene_names),
+            "tables": list(self.tables.fingerprints),
             "scene": self._scene.copy(),
             "state": self._state - self._start[self._scene],
             "turn": self._turn.copy(),
@@ -169,17 +133,31 @@ class TabularVectorEnv(VectorEnv[Features, Any, Any]):
 
     def restore(self, data: Mapping[str, Any]) -> Features:
         """Go on from a snapshot, of this object or of one like it in another process; back come the features."""
-        self._check_snapshot(data)
+        self._check(data)
         where = np.arange(self.num_envs)
         self._begin(where, data["scene"])
         self._state += data["state"]
         self._turn, self._total = data["turn"].copy(), data["return"].copy()
         self._streams.restore(data["streams"])
         self._begun = True
+        return self._shown()
+
+    def _shown(self) -> Features:
         return self._features(self._state)
+
+    def _allowed(self) -> Mask:
+        return self._masks[self._state]
 
     def _features(self, states: Places) -> Features:
         return self._rows.take(self._row.take(states, mode="clip"), axis=0, mode="clip")
+
+    def _begin_some(self, where: Sequence[int], seeds: Sequence[int | None], options: list[Options]) -> None:
+        named = [self._named(each["scene"]) for place in where if (each := options[place])]
+        for place in where:
+            if seeds[place] is not None:
+                self._streams.seed(place, seeds[place])
+        places = np.asarray(where, np.intp)
+        self._begin(places, np.array(named, np.intp) if named else self._drawn(places))
 
     def _begin(self, where: Places, scenes: Places) -> None:
         """Begin these scenes in these conversations."""
@@ -187,78 +165,38 @@ class TabularVectorEnv(VectorEnv[Features, Any, Any]):
         self._pars[where], self._limits[where] = self._par[scenes], self._limit[scenes]
         self._turn[where], self._total[where] = 0, 0.0
 
-    def _last(self, over: Places, won: Mask) -> dict[str, Any]:
-        """What is told of the conversations that have ended, where users look for it."""
-        mask = np.zeros(self.num_envs, np.bool_)
-        mask[over] = True
-        features = np.zeros((self.num_envs, len(self.feature_names)), np.float32)
-        features[over] = self._features(self._state[over])
-        names = np.full(self.num_envs, None, object)
-        names[over] = self._names[self._scene[over]]
-        last = {"is_success": won.copy(), "return": self._total * mask, "turns": self._turn * mask, "scene": names}
-        last |= {f"_{key}": mask.copy() for key in last}
-        return {"final_obs": features, "_final_obs": mask, "final_info": last, "_final_info": mask.copy()}
-
     def _drawn(self, where: Places) -> Places:
         """The next scenes of these conversations' streams; each is what `ScenePool.draw` would draw."""
         return (self._streams.draw(where) * len(self.scene_names)).astype(np.intp)
 
-    def _ready(self) -> None:
-        if not self._begun:
-            raise ResetNeeded(f"{self.env_name}: the conversations have not begun; call reset() first.")
-
-    def _checked(self, actions: Any) -> Places:
-        """The indices, all of them right: else nothing is played."""
-        self._ready()
-        index = actions if isinstance(actions, np.ndarray) else np.asarray(actions)
-        size, width = self.num_envs, len(self.action_names)
-        if index.shape != (size,) or index.dtype.kind not in "iu":
-            given = f"an array of shape {index.shape} and type {index.dtype}"
-            raise BadArgument(f"step() takes {size} whole numbers, one for each conversation, not {given}.")
-        index = index.astype(np.intp, copy=False)
-        if index.view(np.uintp).max() >= width:  # a negative one is a large one there
-            place = int(((index < 0) | (index >= width)).argmax())
-            raise InvalidAction(
-                f"Conversation {place}: {index[place]} is no index of the catalogue: give a whole number from 0 to "
-                f"{width - 1}."
-            )
-        return index
-
-    def _wanted(self, options: dict[str, Any]) -> Places | None:
-        """The scenes that a reset's options name, one for each conversation; None where they are to be drawn."""
-        if not options:
-            return None
-        if set(options) != {"scene"}:
-            raise BadArgument(f"reset(options=...) holds {sorted(options)}: only 'scene' and 'reset_mask' are known.")
-        names = options["scene"]
-        each = [names] * self.num_envs if isinstance(names, str) else list(names)
-        if len(each) != self.num_envs:
-            raise BadArgument(
-                f"options['scene'] lists {len(each)} scenes for {self.num_envs} conversations: give one each, or a "
-                "single one for all."
-            )
-        strange = next((name for name in each if name not in self._place), None)
-        if strange is not None:
+    def _named(self, name: Any) -> int:
+        """The number of the scene with this name."""
+        if not isinstance(name, str) or name not in self._place:
             raise BadScene(
-                f"Scene {strange!r} is none of the {len(self._place)} that are tabulated here: add it to scenes=."
+                f"Scene {name!r} is none of the {len(self._place)} that are tabulated here: add it to scenes=."
             )
-        return np.array([self._place[name] for name in each], np.intp)
+        return self._place[name]
 
-    def _check_snapshot(self, data: Mapping[str, Any]) -> None:
-        if not isinstance(data, Mapping) or data.get("format") != FORMAT:
-            raise BadArgument(f"restore() got {data!r}: give what snapshot() returned in this version.")
-        if data["env"] != self.env_name or data["scenes"] != self.scene_names or len(data["turn"]) != self.num_envs:
-            given = f"{len(data['turn'])} conversations of {data['env']} over {len(data['scenes'])} scenes"
-            here = f"{self.num_envs} of {self.env_name} over {len(self.scene_names)} scenes"
-            raise BadArgument(f"restore() got {given}: here are {here}, or other scenes; make an object like it.")
-        if (late := data["turn"] >= self._limit[data["scene"]]).any():
-            place = int(late.argmax())
-            turn, limit = data["turn"][place], self._limit[data["scene"][place]]
-            raise BadArgument(f"restore() got turn {turn}: here a conversation ends after {limit} turns.")
-
-
-def _infos(won: Mask) -> dict[str, Any]:
-    return {"is_success": won, "_is_success": np.ones(len(won), np.bool_)}
+    def _check(self, data: Mapping[str, Any]) -> None:
+        """Refuse a snapshot whose numbers mean something else here: one of other conversations, scenes or tables."""
+        self._check_snapshot(data, "turn")
+        pairs = [*zip_longest(data["scenes"], self.scene_names)]
+        place = next((place for place, (there, here) in enumerate(pairs) if there != here), None)
+        if place is not None:
+            there, here = pairs[place]
+            raise BadArgument(
+                f"restore() got conversations over {len(data['scenes'])} scenes: here are {len(self.scene_names)}, and "
+                f"number {place} is {here!r}, not {there!r}; make an object with the same scenes."
+            )
+        both = zip(self.scene_names, data["tables"], self.tables.fingerprints, strict=True)
+        changed = [name for name, there, here in both if there != here]
+        if changed:
+            raise BadArgument(
+                f"restore() got states of other tables than those here for {len(changed)} of {len(self.scene_names)} "
+                f"scenes ({_few(changed)}): go on in the version, and with the arguments, that took the snapshot."
+            )
+        for turn, limit in zip(data["turn"], self._limit[data["scene"]], strict=True):
+            self._check_turn(turn, limit)
 
 
 def _check_arguments(arguments: Mapping[str, Any], reward: Reward | None) -> None:
@@ -290,8 +228,12 @@ def _check_whole(tables: Tables, cap: int) -> None:
     """Nobody may step to where nothing is known."""
     unfinished = tables.unfinished
     if unfinished:
-        named = ", ".join(unfinished[:5]) + (", ..." if len(unfinished) > 5 else "")
         raise BadArgument(
             f"{len(unfinished)} of {len(tables)} scenes have more than cap={cap} states and were not explored whole "
-            f"({named}): raise cap, or leave them out of scenes."
+            f"({_few(unfinished)}): raise cap, or leave them out of scenes."
         )
+
+
+def _few(names: Sequence[str]) -> str:
+    """The first of many names."""
+    return ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")

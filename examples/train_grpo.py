@@ -30,8 +30,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # two threads of a model this sma
 ID = "StateSet/CustomerService-v0"
 SCENES = 1000
 ROWS = (("test, sampled", "test", 1.0), ("test, greedy", "test", 0.0), ("train, sampled", "train", 1.0))
-SFT = ("steps=1150", "batch=16", "mistakes=0", "weight_decay=0", "log_every=10")
-GRPO = ("steps=35", "batch=128", "group=8", "learning_rate=2e-4")
+SFT = ("steps=900", "batch=16", "mistakes=0", "weight_decay=0", "log_every=10")
+GRPO = ("steps=40", "batch=128", "group=8", "learning_rate=2e-4")
 
 
 def main() -> None:

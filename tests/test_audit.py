@@ -35,9 +35,9 @@ def test_our_environments_are_sound(env_id: str) -> None:
     assert wrong(registry.kind_of(env_id)) == {}
 
 
-def test_there_are_twelve_planted_faults_each_for_a_check_of_its_own_and_six_that_are_hidden_deeply() -> None:
+def test_there_are_twelve_planted_faults_each_for_a_check_of_its_own_and_seven_that_are_hidden_deeply() -> None:
     assert len(SHALLOW) == len({faults.FAULTS[fault] for fault in SHALLOW}) == 12
-    assert len(faults.FAULTS) == 12 + 6
+    assert len(faults.FAULTS) == 12 + 7
     assert set(faults.FAULTS.values()) < set(CHECKS)
 
 

@@ -232,6 +232,7 @@ def test_make_vec_makes_each_view(name: str) -> None:
     [
         ([1, 2], BadArgument, "takes one index for each of 3 conversations, not [1, 2]"),
         (1, BadArgument, "takes one index for each of 3 conversations, not 1"),
+        (np.array(1), BadArgument, "takes one index for each of 3 conversations, not array(1)"),
         ("123", BadArgument, "takes one index for each of 3 conversations, not '123'"),
         (np.zeros((3, 1), int), InvalidAction, "Conversation 0: array([0]) is no index of the catalogue"),
         ([[0], [1, 2], [3]], InvalidAction, "Conversation 0: [0] is no index of the catalogue"),
@@ -402,7 +403,7 @@ def test_seeds_and_scenes_may_be_listed() -> None:
     before = envs.snapshot()
     with pytest.raises(BadArgument, match="lists 2 scenes for 3 conversations: give one each, or a single one"):
         envs.reset(options={"scene": names[:2]})
-    with pytest.raises(BadArgument, match=r"holds \['scenes'\]: only 'scene' is known"):
+    with pytest.raises(BadArgument, match=r"holds \['scenes'\]: only 'scene' and 'reset_mask' are known"):
         envs.reset(options={"scenes": names})
     with pytest.raises(BadScene, match="'nothing' is no scene's name"):
         envs.reset(options={"scene": [names[0], names[1], "nothing"]})

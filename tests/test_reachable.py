@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pytest
 from hypothesis import given, settings
-from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 import stateset_gym  # noqa: F401  (registers the environments)
@@ -28,8 +27,10 @@ from stateset_gym.policies.audit.paths import Edges, Returns, stuck, traps
 from stateset_gym.policies.audit.reachable import reachable
 from stateset_gym.policies.audit.show import covered
 from stateset_gym.policies.audit.show import table as shown
-from stateset_gym.policies.audit.walks import Walker
+from stateset_gym.policies.audit.walks import Shown, Walker
 from stateset_gym.rewards import PRICES, Prices, Reward
+
+from .small_tables import small_tables
 
 DESK, ECHO, TICKET = "StateSet/CustomerService-v0", "StateSet/Echo-v0", "StateSet/TicketTriage-v0"
 SOUND = planted.SOUND
@@ -76,6 +77,7 @@ SAYS = {
     "LocksSilently": "success is out of reach from here on, and no fault has marked it",
     "PeeksAtThePlot": "order.own: what was shown gives other features than the state",
     "CrashesRarely": "LookupError: no words are left",
+    "BindsByTheOrderOfReading": "the same was shown elsewhere, and its templates stood for other actions",
 }
 """Planted fault -> what the check says of it."""
 
@@ -87,6 +89,17 @@ def test_a_fault_that_is_hidden_deeply_is_found(fault: Any) -> None:
     assert any(SAYS[fault.__name__] in finding.what for finding in found.findings), found.findings
     assert all(re.search(r"\[[\d,]+ of [\d,]+ states explored, (not )?the whole scene\]$", each.what)
                for each in found.findings)  # fmt: skip
+
+
+def test_actions_that_differ_by_the_path_are_found_by_themselves_and_not_by_luck() -> None:
+    """Features, masks and returns tell nothing of it; states are come to on two paths without a random walk."""
+    findings = outcome(faults.BindsByTheOrderOfReading, arguments=CANCEL, cap=700).findings
+    assert all(SAYS["BindsByTheOrderOfReading"] in finding.what for finding in findings)
+    env = faults.BindsByTheOrderOfReading()
+    scene = "CustomerService-v0/train/easy/000000"
+    walker = Walker(env, env.parts.catalogue, scene, tabulate(type(env), scene), {})  # type: ignore[arg-type]
+    walker.everywhere()
+    assert set(walker.wrong) == {"bound"}
 
 
 def test_each_planted_fault_is_described() -> None:
@@ -337,36 +350,6 @@ def test_a_scene_of_ones_own_is_explored() -> None:
     assert found.covered == {"easy/billing": Coverage(1, 1, 2, 2)}
 
 
-FEW = st.integers(0, 1)
-COLUMNS = st.tuples(FEW, FEW, FEW, FEW, st.booleans(), st.sampled_from([0.0, 0.5, 1.0]))
-
-
-@st.composite
-def small_tables(draw: st.DrawFn) -> Table:
-    """Tables of scenes that there are not: anything may lead anywhere."""
-    states, actions = draw(st.integers(2, 5)), draw(st.integers(1, 3))
-    cells = states * actions
-    outcomes = np.array([(0, 0, 1, 0, 0, 0), *draw(st.lists(COLUMNS, min_size=1, max_size=4))], np.float64)
-    outcomes[:, 5] *= outcomes[:, 4]
-    to = np.array(draw(st.lists(st.integers(0, states - 1), min_size=cells, max_size=cells)), np.int32)
-    number = np.array(draw(st.lists(st.integers(0, len(outcomes) - 1), min_size=cells, max_size=cells)), np.uint16)
-    mask = np.array(draw(st.lists(st.booleans(), min_size=cells, max_size=cells)))
-    shape = states, actions
-    to, number, mask = to.reshape(shape), number.reshape(shape), mask.reshape(shape)
-    to[~mask], number[~mask] = np.nonzero(~mask)[0], 0
-    explored = np.array([True, *draw(st.lists(st.booleans(), min_size=states - 1, max_size=states - 1))])
-    to[~explored], mask[~explored] = -1, False
-    cut = np.array(draw(st.lists(st.sampled_from([0.0, 1.0]), min_size=states, max_size=states)))
-    return Table(
-        name="x", kind="x", par=draw(st.integers(1, 3)), limit=draw(st.integers(1, 4)), found=states,
-        expanded=int(explored.sum()), action_names=("a",) * actions, feature_names=("f",), next_state=to,
-        outcome=number, outcomes=outcomes, mask=mask, rows=np.zeros((1, 1), np.float32),
-        row=np.zeros(states, np.int32), cut=cut,
-        ended=np.zeros(states, np.bool_), explored=explored, parent=np.full(states, -1, np.int32),
-        via=np.full(states, -1, np.int32),
-    )  # fmt: skip
-
-
 def played(table: Table, state: int = 0, turn: int = 0, total: float = 0.0, broken: bool = False) -> Iterator[Any]:
     """All there is to play: the return and whether a rule was broken, just as the environment pays."""
     if turn == table.limit or not table.explored[state]:
@@ -499,16 +482,20 @@ def test_the_second_judge_sees_what_the_expert_earns_and_what_is_missing() -> No
             assert judge.earned() == 1
 
 
-def test_what_was_shown_alike_must_have_the_same_features() -> None:
+def test_what_was_shown_alike_must_have_the_same_features_and_actions() -> None:
     kind = registry.kind_of(ECHO)
-    shown: dict[tuple[Any, ...], tuple[bytes, bytes]] = {}
+    shown: Shown = {}
     scene = "Echo-v0/train/hard/000000"
     for _ in range(2):
         assert reachable(Subject(kind), kind(), scene, 100, shown).findings == []
-    features, mask = shown[known := next(iter(shown))]
-    shown[known] = features, mask[::-1] + b"x"
-    (finding,) = reachable(Subject(kind), kind(), scene, 100, shown).findings
-    assert "the same was shown elsewhere, and gave other features or masks" in finding.what
+    features, mask, bound = shown[known := next(iter(shown))]
+    for other, says in (
+        ((features, mask[::-1] + b"x", bound), "the same was shown elsewhere, and gave other features or masks"),
+        ((features, mask, bound[::-1]), "the same was shown elsewhere, and its templates stood for other actions"),
+    ):
+        shown[known] = other
+        (finding,) = reachable(Subject(kind), kind(), scene, 100, shown).findings
+        assert says in finding.what
 
 
 def test_walks_hold_the_table_against_the_environment() -> None:

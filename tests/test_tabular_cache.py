@@ -1,9 +1,11 @@
 """Tables on disk: explored once, read while they are right, and never trusted when they are not."""
 
+import importlib
 import os
+import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +93,20 @@ def test_scenes_that_play_alike_share_arrays(tmp_path: Path) -> None:
         assert joined.nbytes == sum(each.nbytes for each in joined if isinstance(each, np.ndarray))
 
 
-@pytest.mark.parametrize("change", ["version", "engine", "environment", "arguments", "cap"])
+SOURCES = ["envs/memory.py", "envs/echo/rules.py", "envs/ticket_triage/rules.py", "rewards/terms.py"]
+"""Some of what has a say in tables: an environment may use what belongs to another."""
+
+
+@pytest.fixture
+def fresh() -> Iterator[None]:
+    """The sources are read anew, as in another process."""
+    table_cache._engine.cache_clear()
+    yield
+    table_cache._engine.cache_clear()
+
+
+@pytest.mark.usefixtures("fresh")
+@pytest.mark.parametrize("change", ["version", "arguments", "cap", *SOURCES])
 def test_what_changes_the_tables_makes_them_anew(
     change: str, tmp_path: Path, explored: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -105,10 +120,70 @@ def test_what_changes_the_tables_makes_them_anew(
     elif change == "arguments":
         options["arguments"] = {"max_turns": 3}
     else:
-        touched = "memory.py" if change == "engine" else "rules.py"
-        monkeypatch.setattr(Path, "read_bytes", lambda file: read(file) + b"#" * (file.name == touched))
+        table_cache._engine.cache_clear()
+        touched = Path(table_cache.__file__).parents[1] / change
+        monkeypatch.setattr(Path, "read_bytes", lambda file: read(file) + b"#" * (file == touched))
     build(tmp_path, ECHO, **options)
     assert explored == ECHO * 2
+
+
+@pytest.mark.usefixtures("fresh")
+def test_a_copied_engine_has_the_same_fingerprint_until_a_source_is_touched_or_added(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, root = fingerprint(EchoEnv, {}), Path(table_cache.__file__).parents[1]
+    for folder in ("envs", "rewards"):
+        shutil.copytree(root / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
+
+    def of_copy() -> bytes:
+        table_cache._engine.cache_clear()
+        return table_cache._engine()
+
+    assert here == fingerprint(EchoEnv, {}), "asked again, it is the same"
+    ours = table_cache._engine()
+    monkeypatch.setattr(table_cache, "ENGINE", (tmp_path / "envs", tmp_path / "rewards"))
+    found = [of_copy()]
+    assert found == [ours]
+    for touched in ("envs/memory.py", "rewards/terms.py", "envs/customer_service/rules.py", "rewards/added.py"):
+        with (tmp_path / touched).open("a") as file:
+            file.write("# touched\n")
+        found.append(of_copy())
+    assert len(set(found)) == len(found)
+
+
+@pytest.mark.usefixtures("fresh")
+@pytest.mark.parametrize("touched", ["env.py", "rules.py", "beside.py", "elsewhere/reading.py"])
+def test_the_sources_of_an_environment_of_ones_own_decide(
+    touched: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those beside its class, and those of its parts and its catalogue, wherever they lie."""
+    package = tmp_path / f"own_{Path(touched).stem}"
+    (package / "elsewhere").mkdir(parents=True)
+    for name in ("__init__.py", "rules.py", "beside.py", "elsewhere/__init__.py"):
+        (package / name).touch()
+    (package / "elsewhere/reading.py").write_text(
+        "from stateset_gym.envs.catalogue import Catalogue\n\n\nclass Mine(Catalogue):\n"
+        "    def __init__(self, other):\n        vars(self).update(vars(other))\n"
+    )
+    (package / "env.py").write_text(
+        "from dataclasses import replace\n\nfrom stateset_gym.envs.echo.env import EchoEnv\n\n"
+        "from .elsewhere.reading import Mine\n\n\nclass Own(EchoEnv):\n"
+        "    parts = replace(EchoEnv.parts, catalogue=Mine(EchoEnv.parts.catalogue))\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    kind = importlib.import_module(f"{package.name}.env").Own
+    before = fingerprint(kind, {})
+    assert before == fingerprint(kind, {}) != fingerprint(EchoEnv, {})
+    with (package / touched).open("a") as file:
+        file.write("# touched\n")
+    assert fingerprint(kind, {}) != before
+
+
+def test_the_sources_of_the_engine_are_read_once() -> None:
+    fingerprint(EchoEnv, {})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Path, "read_bytes", lambda file: pytest.fail(f"{file} was read again"))
+        fingerprint(EchoEnv, {})
 
 
 def test_the_fingerprint_holds_in_another_process() -> None:

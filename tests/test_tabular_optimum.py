@@ -20,6 +20,8 @@ from stateset_gym.envs.tabular import tabulate
 from stateset_gym.policies.registry import kind_of
 from stateset_gym.rewards import Prices, Reward
 
+from .small_tables import small_tables
+
 SHOP = "StateSet/CustomerService-v0"
 HARSH = Prices(conduct=0.7, truth=0.6, malformed=0.4, refused=0.3, late_turn=0.15)
 """Prices at which a few faults come to the cut."""
@@ -68,6 +70,50 @@ def test_the_optimum_is_the_best_of_everything(
     assert tried >= 0, "so that the cut of penalties makes no optimum better"
     assert returned(table, optimum.path(), turns, prices) == pytest.approx(tried, abs=1e-12)
     assert optimum.regret(optimum.path()) == pytest.approx(0, abs=1e-12)
+
+
+def tried(table: Table, prices: Prices, limit: int, turn: int, state: int, total: float) -> float:
+    """The best that is still to come after a return of `total`, by trying everything, with the cut of penalties."""
+    if turn == limit:
+        return float(table.cut[state])
+    found = -np.inf
+    for action in range(len(table.action_names)):
+        fine = float(table.penalty(prices)[state, action]) - prices.late_turn * (turn >= table.par)
+        paid = max(fine, -1.0 - total)
+        if table.done[state, action]:
+            after = float(table.goal[state, action])
+        else:
+            after = tried(table, prices, limit, turn + 1, int(table.next_state[state, action]), total + paid)
+        found = max(found, paid + after)
+    return found
+
+
+@settings(max_examples=100)
+@given(small_tables(unknown=False), st.sampled_from([Prices(), HARSH]), st.integers(1, 3))
+def test_an_optimum_of_0_or_more_is_exact_and_one_below_is_a_bound(table: Table, prices: Prices, limit: int) -> None:
+    """In scenes that there are not, where nothing need be free of charge; and so at every turn and in every state."""
+    optimum = Optimum.of(table, limit, prices)
+    for turn in range(limit + 1):
+        for state in range(table.states):
+            value = float(optimum.values[turn, state])
+            best_left = tried(table, prices, limit, turn, state, 0.0)
+            assert best_left == pytest.approx(value) if value >= 0 else value - 1e-9 <= best_left <= 1e-9
+            assert tried(table, prices, limit, turn, state, -0.8) >= value - 1e-9
+
+
+@pytest.mark.parametrize("level", ["easy", "normal", "hard"])
+@pytest.mark.parametrize("env_id", ["StateSet/Echo-v0", "StateSet/TicketTriage-v0", SHOP])
+def test_in_the_environments_here_the_first_step_can_be_free_and_the_optimum_is_exact(env_id: str, level: str) -> None:
+    """To say goodbye, any word, or any answer costs nothing at first, whatever the prices."""
+    kind = kind_of(env_id)
+    name = kind(difficulty=level).pool[0]  # type: ignore[arg-type]
+    table = tabulate(kind, name, cap=2)
+    table = table if table.explored[0] else tabulate(kind, name, cap=60)
+    free = table.penalty(HARSH)[0] == 0
+    assert free.any()
+    if env_id == SHOP:
+        assert free[table.action_names.index("close")]
+        assert table.done[0, table.action_names.index("close")]
 
 
 EXPERTS = [

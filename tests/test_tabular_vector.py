@@ -1,5 +1,6 @@
 """Tabulated conversations equal those of the environment, step by step."""
 
+import dataclasses
 import functools
 import pickle
 import re
@@ -165,7 +166,7 @@ def test_what_is_returned_is_the_callers() -> None:
     copies = [returned[0].copy()]
     for _ in range(20):
         features, rewards, *flags, infos = env.step(np.full(4, env.action_names.index("hand_over")))
-        returned += [features, rewards, *flags, infos["final_obs"], infos["final_info"]["return"], env.action_masks()]
+        returned += [features, rewards, *flags, *infos["final_obs"], infos["final_info"]["return"], env.action_masks()]
         copies += [each.copy() for each in returned[len(copies) :]]
     assert all(np.array_equal(one, other) for one, other in zip(returned, copies, strict=True))
 
@@ -234,15 +235,7 @@ def test_a_snapshot_goes_on_as_if_nothing_had_been(name: str) -> None:
     for again in (env, other):
         again.restore(kept)
         for each, step in zip(actions, first, strict=True):
-            assert same(again.step(each), step)
-
-
-def same(one: Any, other: Any) -> bool:
-    if isinstance(one, dict):
-        return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
-    if isinstance(one, tuple):
-        return all(map(same, one, other))
-    return bool(np.array_equal(one, other))
+            assert alike(again.step(each), step)
 
 
 def test_snapshots_of_something_else_are_refused() -> None:
@@ -251,30 +244,92 @@ def test_snapshots_of_something_else_are_refused() -> None:
     kept = env.snapshot()
     with pytest.raises(BadArgument, match=r"restore\(\) got None: give what snapshot\(\) returned"):
         env.restore(None)  # type: ignore[arg-type]
-    wrong = r"restore\(\) got 3 conversations of CustomerService-v0 over 3 scenes: here are 2 of .* over 3 scenes"
-    with pytest.raises(BadArgument, match=wrong):
+    with pytest.raises(BadArgument, match=r"got format 1, and 'tabular-2' is wanted: give what snapshot\(\) returned"):
+        env.restore({**kept, "format": 1})
+    with pytest.raises(BadArgument, match=r"got 3 conversations of CustomerService-v0: here are 2 of CustomerService"):
         tabular(SHOP, count=2).restore(kept)
-    with pytest.raises(BadArgument, match=r"here are 3 of CustomerService-v0 over 2 scenes"):
+    other = r"got conversations over 3 scenes: here are 2, and number 0 is 'Cus.*normal/000001', not 'Cus.*easy/000010'"
+    with pytest.raises(BadArgument, match=other):
         tabular(SHOP, "normal").restore(kept)
     env.step([env.action_names.index("ask.name")] * 3)
     with pytest.raises(BadArgument, match=r"restore\(\) got turn 1: here a conversation ends after 1 turns"):
         tabular(SHOP, max_turns=1).restore(env.snapshot())
 
 
+def test_states_of_other_tables_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a rule was changed since, a state's number is that of another state: which scenes it concerns is told."""
+    env, names = tabular(SHOP), scenes_of(SHOP, "easy")
+    env.reset(seed=0)
+    kept = pickle.loads(pickle.dumps(env.snapshot()))
+    tables = env.tables.scenes
+    mask = tables[1].mask.copy()
+    mask[3] = ~mask[3]
+    changed = Tables(
+        (tables[0], dataclasses.replace(tables[1], mask=mask, next_state=tables[1].next_state.copy()), tables[2])
+    )
+    monkeypatch.setattr(Tables, "build", lambda *args, **options: changed)
+    other = tabular(SHOP)
+    wrong = rf"states of other tables than those here for 1 of 3 scenes \({names[1]}\): go on in the version"
+    with pytest.raises(BadArgument, match=wrong):
+        other.restore(kept)
+    with pytest.raises(ResetNeeded):
+        other.action_masks()
+
+
+@pytest.mark.parametrize("max_turns", [None, 2])
+def test_both_vector_environments_tell_the_same_as_gymnasiums_own(max_turns: int | None) -> None:
+    """Key by key and type by type: what stands in the rows of conversations that go on, too."""
+    chosen: dict[str, Any] = {"scenes": scenes_of(SHOP, "easy"), "max_turns": max_turns}
+    table = tabular(SHOP, count=4, max_turns=max_turns)
+    numbered = gymnasium.make_vec(SHOP, num_envs=4, view="discrete", **chosen)
+    makers = [lambda: DiscreteView(gymnasium.make(SHOP, **chosen))] * 4
+    single = gymnasium.vector.SyncVectorEnv(makers, autoreset_mode=AutoresetMode.SAME_STEP)
+    for env in (table, numbered, single):
+        env.reset(seed=3)
+    generator, some, every = np.random.default_rng(0), 0, 0
+    for _ in range(60):
+        close = generator.random(4) < 0.3
+        actions = np.where(close, table.action_names.index("close"), table.action_names.index("apologise"))
+        mine, theirs, wanted = (env.step(actions)[4] for env in (table, numbered, single))
+        assert alike(mine, theirs)
+        if "final_obs" in wanted:
+            for key in ("final_obs", "_final_obs"):
+                assert alike(mine[key], wanted[key]), key
+            some, every = some + (not wanted["_final_obs"].all()), every + wanted["_final_obs"].all()
+    assert some > 0
+    assert every > 0 or max_turns is None
+
+
+def alike(one: Any, other: Any) -> bool:
+    """Whether two values are of one type and, in all that they hold, equal."""
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(alike(one[key], other[key]) for key in one)
+    if isinstance(one, tuple | list) or getattr(one, "dtype", None) == np.dtype(object):
+        return len(one) == len(other) and all(map(alike, one, other))
+    if isinstance(one, np.ndarray):
+        return (one.dtype, one.shape, one.tolist()) == (other.dtype, other.shape, other.tolist())
+    return type(one) is type(other) and one == other
+
+
 def test_wrong_actions_are_told_and_not_played() -> None:
     env = tabular(SHOP)
     env.reset(seed=0)
     before = env.snapshot()
-    for actions in ([0, 0], np.zeros((3, 1), int), np.zeros(3), ["a", "b", "c"], np.zeros(3, bool), 4):
+    for actions in ([0, 0], "abc", 4, np.array(4)):
+        with pytest.raises(BadArgument, match=r"step\(\) takes one index for each of 3 conversations, not "):
+            env.step(actions)
+    for actions in (np.zeros((3, 1), int), np.zeros(3), ["a", "b", "c"]):
         with pytest.raises(
-            BadArgument, match=r"step\(\) takes 3 whole numbers, one for each conversation, not an array"
+            InvalidAction, match=r"Conversation 0: .* is no index of the catalogue: give a whole number"
         ):
             env.step(actions)
+    with pytest.raises(BadArgument, match=r"step\(\) takes a one-dimensional array or a list of whole numbers, not"):
+        env.step(np.array([True, False, True]).tolist())
     for actions in ([0, 45, 0], [0, -1, 0]):
         wrong = rf"Conversation 1: {actions[1]} is no index of the catalogue: give a whole number from 0 to 44"
         with pytest.raises(InvalidAction, match=wrong):
             env.step(actions)
-    assert same(env.snapshot(), before)
+    assert alike(env.snapshot(), before)
     for dtype in (np.uint8, np.int32, np.int64):
         env.restore(before)
         env.step(np.zeros(3, dtype))
@@ -313,6 +368,8 @@ def test_wrong_arguments_are_told() -> None:
         env.reset(options={"colour": "blue"})
     with pytest.raises(BadScene, match=r"'CustomerService-v0/train/easy/000099' is none of the 3 that are tabulated"):
         env.reset(options={"scene": "CustomerService-v0/train/easy/000099"})
+    with pytest.raises(BadScene, match=r"is none of the 3 that are tabulated"):
+        env.reset(options={"scene": {"words": []}})
     with pytest.raises(BadArgument, match=r"lists 1 scenes for 3 conversations: give one each"):
         env.reset(options={"scene": names[:1]})
 

@@ -112,9 +112,19 @@ def test_the_part_that_a_value_stands_in_is_quoted_whole() -> None:
     assert quotes(results, ["I1", "50"]) == []
 
 
+def test_a_record_is_read_when_it_is_first_shown() -> None:
+    """Its first two parts; what an act has changed in it is not read again, and what names no record is not read."""
+    ask, act = '{"type":"ask","field":"email"}', '{"type":"close"}'
+    order = "[get_order] O1: status pending; customer C2; red mug (P1): I7, price 500; total 500"
+    said = [("user", "[list] mug (P1); hat (P2)"), ("assistant", ask), ("user", order), ("assistant", ask)]
+    said += [("user", "[cancel_order] O1: status cancelled; refund 500"), ("assistant", act)]
+    told = [each["content"] for each in thoughtful(transcript(said)) if each["role"] == "assistant"]
+    assert told == [ask, f"{OPEN}O1: status pending; customer C2{CLOSE}{ask}", act]
+
+
 def test_what_the_customer_says_is_not_looked_up() -> None:
     """A house number that stands in some record by chance tells nothing of why it is the right one."""
-    order = "[get_order] O1: address 10 Hill Street; item I7"
+    order = "[get_item] desk; address 10 Hill Street; item I7"
     change = '{"type":"change_address","address":{"street":"10 Mill Lane"},"item":"I7"}'
     said = [("user", "It is 10 Mill Lane."), ("user", order), ("assistant", change)]
     told = thoughtful(transcript(said))

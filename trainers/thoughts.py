@@ -3,7 +3,10 @@
 An id alone does not tell why it is the right one, and a model that is to say it at once must find that out within one
 step. The words around it in a tool's result do tell: "color white, size L: I33, price 3000". To write them first is to
 look them up one after the other. So it is with what a customer says in words of their own: "I did not mean to order it"
-is a reason, ordered_by_mistake. An agent may think before its action; what it thinks is no part of the action.
+is a reason, ordered_by_mistake. And what a record begins with, such as the status of an order, says what may be done:
+it is read when the record is first shown.
+
+An agent may think before its action; what it thinks is no part of the action.
 """
 
 from __future__ import annotations
@@ -21,11 +24,13 @@ OPEN, CLOSE = "<think>", "</think>"
 
 
 def thoughtful(messages: Sequence[Message], facts: Iterable[Sequence[Fact]] = ()) -> list[Message]:
-    """A transcript in which the agent thinks before it first uses what a tool alone has shown.
+    """A transcript in which the agent thinks when a record is shown, and before it uses what only a tool has shown.
 
     And, where the facts are given that became visible in it, before it first uses what the customer meant.
     """
     meant = meanings(facts)
+    begun: dict[str, str] = {}
+    read = 0
     results: list[str] = []
     said = ""
     used: set[Any] = set()
@@ -35,7 +40,8 @@ def thoughtful(messages: Sequence[Message], facts: Iterable[Sequence[Fact]] = ()
         if message["role"] == "assistant":
             fresh = [value for value in values(content) if value not in used and not whole(value).search(said)]
             used.update(fresh)
-            thoughts = quotes(results, fresh)
+            thoughts = [*[*begun.values()][read:], *quotes(results, fresh)]
+            read = len(begun)
             for each in leaves(content):
                 if each not in used and meant.get(each, OPEN) in said:
                     used.add(each)
@@ -45,6 +51,7 @@ def thoughtful(messages: Sequence[Message], facts: Iterable[Sequence[Fact]] = ()
         else:
             if content.startswith("["):
                 results += content.split("\n")
+                begun |= {name: parts for name, parts in beginnings(content).items() if name not in begun}
             elif message["role"] != "system":
                 said += f"{content}\n"
             found.append(message)
@@ -94,6 +101,14 @@ def meanings(facts: Iterable[Sequence[Fact]]) -> dict[Any, str]:
 def whole(value: str) -> re.Pattern[str]:
     """A value that is no part of a longer word."""
     return re.compile(rf"(?<![\w.@]){re.escape(value)}(?![\w@])")
+
+
+def beginnings(results: str) -> dict[str, str]:
+    """The first parts of the records that results show, by their ids."""
+    return {found["id"]: found["parts"] for found in BEGINS.finditer(results)}
+
+
+BEGINS = re.compile(r"^\[\w+\] (?P<parts>(?P<id>\w*\d): [^;\n]+(; [^;\n]+)?)", re.MULTILINE)
 
 
 def quotes(results: Sequence[str], wanted: Sequence[str]) -> list[str]:

@@ -16,7 +16,15 @@ from ...envs.memory import Fact
 from ...envs.parts import Decide
 from ...envs.scenes import DIFFICULTIES
 from ..base import Kind
-from .faults_reachable import CrashesRarely, HasNoSolution, HasteIsPaid, LocksSilently, OrdersAlone, PeeksAtThePlot
+from .faults_reachable import (
+    BindsByTheOrderOfReading,
+    CrashesRarely,
+    HasNoSolution,
+    HasteIsPaid,
+    LocksSilently,
+    OrdersAlone,
+    PeeksAtThePlot,
+)
 from .jobs import QUICK
 from .planted import SOUND, Planted
 from .run import audit
@@ -181,6 +189,7 @@ FAULTS: dict[Kind, str] = {
     LocksSilently: "reachable",
     PeeksAtThePlot: "reachable",
     CrashesRarely: "reachable",
+    BindsByTheOrderOfReading: "reachable",
 }
 """Planted fault -> the check that must catch it."""
 

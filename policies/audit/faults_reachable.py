@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import Any
 
 from ...envs.actions import Action
-from ...envs.catalogue import Catalogue, Look
-from ...envs.customer_service.actions import WRITES, Apologise, CancelOrder, GetCustomer
+from ...envs.catalogue import Bound, Catalogue, Look
+from ...envs.customer_service.actions import WRITES, Apologise, CancelOrder, GetCustomer, HandOver
 from ...envs.memory import Fact, Memory
 from ...envs.parts import Decide
 from .planted import SOUND, Planted
@@ -119,3 +119,26 @@ class CrashesRarely(Planted):
     """An apology raises where patience is nearly at its end and something was agreed."""
 
     parts = replace(SOUND, play=_runs_out_of_words)
+
+
+class ReadInOrder(Catalogue):
+    """Whoever takes over is told what was read last."""
+
+    def __init__(self, sound: Catalogue) -> None:
+        self.__dict__.update(vars(sound))
+        bind = self._bind
+
+        def noting(case: Any) -> Bound:
+            last = ["", *case.memory.seen][-1]
+            return {
+                **bind(case),
+                "hand_over": HandOver(f"The {'order' if last[:1] == 'O' else 'record'} was read last."),
+            }
+
+        self._bind = noting
+
+
+class BindsByTheOrderOfReading(Planted):
+    """What a template stands for depends on the order in which things were read, and nothing that is shown tells so."""
+
+    parts = replace(SOUND, catalogue=SOUND.catalogue and ReadInOrder(SOUND.catalogue))

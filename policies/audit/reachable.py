@@ -39,7 +39,7 @@ class Checked(NamedTuple):
 
 
 def reachable(subject: Subject, env: ConversationEnv, scene: Any, cap: int, shown: Shown) -> Checked:
-    """In no state that a scene can be led into do breaches pay, wrong ends succeed, steps fail, ways out lack, or features tell more than was shown."""  # noqa: E501
+    """In no state that a scene can be led into do breaches pay, wrong ends succeed, steps fail, ways out lack, or features, masks and bound actions tell more than was shown."""  # noqa: E501
     catalogue = catalogue_of(env)
     table, broken = _explored(subject, scene, cap)
     found: list[Fault] = [] if broken is None else [(broken, ())]

@@ -10,22 +10,26 @@ from functools import cached_property
 from hashlib import blake2b
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from ...envs.actions import Action
 from ...envs.catalogue import Catalogue, Look
 from ...envs.conversation import ConversationEnv, Snapshot
 from ...envs.memory import Memory
+from ...envs.merging import Places
 from ...envs.table import Table
 from ...rewards.terms import PRICES
 from .base import BUGS
 from .judges import Judge, judge_of
 
+_encode = msgspec.json.Encoder().encode
+
 EDGE = 1e-9
 MASKED = 0.1
 """The share of a random walk's actions that are masked."""
-Shown = dict[tuple[Any, ...], tuple[bytes, bytes]]
-"""What was shown -> the features and the mask that it gave."""
+Shown = dict[tuple[Any, ...], tuple[bytes, bytes, bytes]]
+"""What was shown -> the features, the mask and the JSON actions that it gave; of the last a digest."""
 
 
 @dataclass
@@ -67,13 +71,14 @@ class Walker:
         self._done, self._goal, self._breach = table.done, table.goal, table.breach
         self._penalty, self._features = table.penalty(), table.features
         self._on = np.zeros_like(self._done)
-        """[state, action]: whether the walk goes there: by the path to each state, and to all that pays the goal."""
+        """[state, action]: whether the walk goes there: to each state on two paths, and to all that pays the goal."""
         self._on[table.parent[1:], table.via[1:]] = True
         self._tree = self._on.copy()
         self._on |= self._done & (self._goal > 0)
+        self._on[_otherwise(table)] = True
 
     def everywhere(self) -> None:
-        """Walk to every state, and through every end that pays."""
+        """Walk to every state, on two paths where there are two, and through every end that pays."""
         pending = [*self._begun()]
         while pending:
             spot = pending.pop()
@@ -83,6 +88,8 @@ class Walker:
                 after = [*self._step(spot, index)]
                 if self._tree[spot.state, index]:
                     pending += after
+                else:
+                    [*map(self._look_at, after)]
 
     def at_random(self, walks: int) -> None:
         """Walk as chance will have it, so that states which were taken for one another are met by several paths."""
@@ -197,9 +204,12 @@ class Walker:
                     what = "a change that the customer has not agreed to is no breach"
                     self._note("unasked", (*spot.path, index), what)
         told, *rest = spot.memory.key()
-        gives = features.tobytes(), mask.tobytes()
-        if self._shown.setdefault((blake2b(told, digest_size=16).digest(), *rest), gives) != gives:
+        gives = features.tobytes(), mask.tobytes(), _digest(_encode(spot.look.actions))
+        known = self._shown.setdefault((_digest(told), *rest), gives)
+        if known[:2] != gives[:2]:
             self._note("features", spot.path, "the same was shown elsewhere, and gave other features or masks")
+        elif known != gives:
+            self._note("bound", spot.path, "the same was shown elsewhere, and its templates stood for other actions")
 
     def _named(self, features: Sequence[int] | np.ndarray[Any, Any]) -> str:
         return ", ".join(self._catalogue.feature_names[number] for number in features)
@@ -215,3 +225,16 @@ class Walker:
             known.times += 1
             if len(path) < len(known.path):
                 known.what, known.path = what, path
+
+
+def _otherwise(table: Table) -> tuple[Places, Places]:
+    """The states and the actions by which each state is come to otherwise: by another last act than on its path."""
+    states, actions = np.nonzero(table.mask)
+    to = table.next_state[states, actions]
+    other = np.flatnonzero((to != states) & (actions != table.via[to]))
+    _, first = np.unique(to[other], return_index=True)
+    return states[other[first]], actions[other[first]]
+
+
+def _digest(told: bytes) -> bytes:
+    return blake2b(told, digest_size=16).digest()
