@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 import json
 import os
 import zipfile
@@ -86,7 +87,7 @@ class SB3(Remembering):
         self.view = _view(view, kind, path)
         self.model = _loaded(_file(path), algorithm, device)
         self._deterministic = deterministic
-        self._masked = _takes_masks(self.model)
+        self._masked = takes_masks(self.model)
         # What is drawn follows from each conversation's own seed, so those who draw answer one after the other.
         self._together = deterministic and type(self.model).__name__ in MODULES.keys() - WITH_STATE
         self.parallel = TOGETHER if self._together else 1
@@ -268,9 +269,8 @@ def _class(name: str) -> Any:
         raise BadArgument(f'sb3:PATH needs the package {error.name}: pip install "stateset-gym[sb3]".') from None
 
 
-def _takes_masks(model: Any) -> bool:
-    import inspect
-
+def takes_masks(model: Any) -> bool:
+    """Whether a model heeds which actions are allowed."""
     return "action_masks" in inspect.signature(model.predict).parameters
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -412,6 +413,86 @@ def test_the_tables_tell_all(whole: Path) -> None:
     assert rows["two"][-2] == "one"  # what it begins from, and the seconds of that
     assert "…" not in text
     assert "stratified bootstrap over scenes of each kind" in " ".join(text.split())
+
+
+def edited(folder: Path, cell: str, **changes: Any) -> None:
+    """Another result of a run."""
+    file = folder / cell / "seed-0" / "result.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), **changes}))
+
+
+def said(folder: Path) -> tuple[str, dict[str, Any]]:
+    """What the tables and the results of a comparison say that is done."""
+    file = StringIO()
+    Console(width=80, file=file).print(tables(experiment.compare(experiment.kept(folder), folder)))
+    return " ".join(file.getvalue().split()), json.loads(results(str(folder)))
+
+
+@pytest.fixture
+def copied(whole: Path, tmp_path: Path) -> Path:
+    """A comparison that is done, to be changed."""
+    return Path(shutil.copytree(whole / "run", tmp_path / "copy"))
+
+
+def test_runs_of_different_versions_are_told(copied: Path) -> None:
+    text, told = said(copied)
+    assert "several versions" not in text
+    assert len(told["versions"]["numpy"]) == 1
+    edited(copied, "random", versions={"python": "3.0", "numpy": "1.0"})
+    edited(copied, "one", versions={"numpy": "1.0", "torch": "2.0"}, earlier=[["torch", "1.9"]])
+    text, told = said(copied)
+    assert told["versions"]["torch"] == ["1.9", "2.0"]
+    assert {"1.0", "3.0"} <= {*told["versions"]["numpy"], *told["versions"]["python"]}
+    (named,) = re.findall(
+        r"made with several versions of packages: (numpy 1.0, \S+; python 3.0, \S+; torch 1.9, 2.0)\.", text
+    )
+    assert "gymnasium" not in named
+
+
+def test_a_run_that_goes_on_with_other_versions_tells_both(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = planned({"silent": {"policy": "null"}})
+    cell, folder = found.all_cells["silent"], found.folder(tmp_path, "silent", 0)
+    for name in ("seed-0", "seed-1"):
+        (tmp_path / "silent" / name).mkdir(parents=True)
+    monkeypatch.setattr(cells, "versions", lambda: {"numpy": "1.0", "torch": "2.0"})
+    cells.Clock(folder)("loads", 0, 0)  # and it was killed
+    monkeypatch.setattr(cells, "versions", lambda: {"numpy": "1.1"})
+    for seed in (0, 1):
+        cells.run(found, cell, seed, tmp_path)
+    cut, other = (cells.result(found.folder(tmp_path, "silent", seed)) for seed in (0, 1))
+    assert cut is not None
+    assert other is not None
+    assert (cut.versions, cut.earlier) == ({"numpy": "1.1", "torch": "2.0"}, [("numpy", "1.0")])
+    assert (other.versions, other.earlier) == ({"numpy": "1.1"}, [])
+
+
+def test_defaults_that_have_changed_since_are_told(copied: Path) -> None:
+    assert said(copied)[1]["changed"] == []
+    file = copied / "one" / "seed-0" / "run.json"
+    record = json.loads(file.read_text())
+    record["config"]["rate"] = 0.1
+    file.write_text(json.dumps(record))
+    text, told = said(copied)
+    assert told["changed"] == ["one, seed 0: rate was 0.1 when it was trained, and would be 0.2 now."]
+    assert told["changed"][0] in text
+
+
+def test_a_trainer_that_cannot_be_had_any_more_loses_no_figures(copied: Path) -> None:
+    file = copied / "comparison.json"
+    file.write_text(file.read_text().replace('"bandit"', '"missing"'))
+    text, told = said(copied)
+    assert "one, seed 0: whether it would be trained alike now cannot be told: No module named" in text
+    assert told["cells"]["one"]["score"]["mean"] > 0
+
+
+def test_where_random_play_is_paid_as_the_expert_no_table_is_lost(copied: Path) -> None:
+    before = said(copied)[1]
+    assert before["not_scored"] == []
+    edited(copied, "random", returns=[1.0] * 30)
+    text, told = said(copied)
+    assert "kind 'echo': random play is paid +1.000 on average and the expert +1.000, and no score lies between" in text
+    assert told["not_scored"] == ["echo"]
+    assert told["cells"]["one"] == {**before["cells"]["one"], "score": None}
 
 
 def test_documented_settings_and_files_are_those_there_are() -> None:

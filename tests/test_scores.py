@@ -1,19 +1,28 @@
 """Scores of a comparison: against numbers computed by hand, scipy, and a bootstrap that draws one by one."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import trim_mean
 
-from stateset_gym.envs.errors import BadArgument
-from stateset_gym.trainers.scores import RESAMPLES, Scale, interquartile_mean, score
+from stateset_gym.trainers.scores import RESAMPLES, Scale, Score, interquartile_mean
+from stateset_gym.trainers.scores import score as score_or_none
 
 KINDS = ("cancel", "track", "cancel", "track", "return", "return")
 RANDOM = (-0.2, 0.0, -0.4, 0.2, 0.0, 0.0)
 EXPERT = (1.0,) * 6
 SCALE = Scale.of(KINDS, RANDOM, EXPERT)
 numbers = st.floats(-1, 1, allow_subnormal=False)
+
+
+def score(scale: Scale, returns: Sequence[Sequence[float]]) -> Score:
+    """The score where there is one."""
+    found = score_or_none(scale, returns)
+    assert found is not None
+    return found
 
 
 def test_the_middle_half_by_hand() -> None:
@@ -42,9 +51,17 @@ def test_random_play_and_the_expert_are_the_ends() -> None:
     assert score(SCALE, [EXPERT] * 3) == pytest.approx((1, 1, 1))
 
 
-def test_a_kind_on_which_nothing_can_be_told_is_an_error() -> None:
-    with pytest.raises(BadArgument, match=r"kind 'b' random play is paid \+1\.000 on average and the expert \+1\.000"):
-        Scale.of(["a", "b"], [0, 1], [1, 1])
+def test_a_kind_on_which_nothing_can_be_told_is_left_out() -> None:
+    kinds, random, expert, returns = (
+        ("b", "a", "c", "a"),
+        (1.0, 0.0, 0.5, 0.0),
+        (1.0, 1.0, 0.2, 1.0),
+        (0.3, 0.4, 0.0, 0.8),
+    )
+    scale = Scale.of(kinds, random, expert)
+    assert (scale.scored, scale.left_out) == (["a"], ["b", "c"])
+    assert score(scale, [returns]) == score(Scale.of(["a", "a"], [0, 0], [1, 1]), [[0.4, 0.8]])
+    assert score_or_none(Scale.of(["a", "b"], [1, 1], [1, 1]), [[1, 1]]) is None
 
 
 def one_by_one(returns: list[list[float]], kinds: list[str], chance: np.random.Generator) -> float:

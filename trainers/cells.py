@@ -39,6 +39,8 @@ INTERRUPTED = 130
 """What the process ends with where it was asked to end before its last step."""
 OFTEN = 0.5
 """Seconds between two words on how far it is."""
+OUTGROWN = "has outgrown the model's context"
+"""What the reason says of a conversation that was not measured because it became too long for its model."""
 
 
 class Measured(msgspec.Struct, kw_only=True):
@@ -59,6 +61,9 @@ class Measured(msgspec.Struct, kw_only=True):
     best_step: int | None = None
     """What its trainer's summary tells."""
     versions: dict[str, str] = {}
+    """What it was made with,"""
+    earlier: list[tuple[str, str]] = []
+    """and packages with other versions that it was begun with: it was interrupted, and they have changed since."""
 
 
 class Progress(msgspec.Struct):
@@ -71,6 +76,8 @@ class Progress(msgspec.Struct):
     """Of all processes that the run took, those included that were killed."""
     seconds: float = 0.0
     """As long as they took beside each other's."""
+    versions: list[tuple[str, str]] = []
+    """Packages with the versions that these processes were run with."""
 
 
 class Clock:
@@ -88,8 +95,13 @@ class Clock:
         if seconds - self._told >= OFTEN or last:
             self._told = seconds
             before = self._before
-            now = Progress(what, done, total, before.cpu_seconds + cpu_seconds(), before.seconds + seconds)
-            plan.write(self._file, now)
+            spent = before.cpu_seconds + cpu_seconds(), before.seconds + seconds
+            plan.write(self._file, Progress(what, done, total, *spent, self.versions))
+
+    @property
+    def versions(self) -> list[tuple[str, str]]:
+        """Packages with the versions that this process and those before it were run with."""
+        return sorted({*self._before.versions, *versions().items()})
 
 
 def cpu_seconds() -> float:
@@ -137,7 +149,7 @@ def run(found: Plan, cell: Cell, seed: int, output: Path) -> None:
     else:
         playing, summary = Playing(cell.policy, dict(found.arguments), dict(cell.settings)), Summary()
     report = _measured(found, playing, folder, clock)
-    results = report.results
+    results, used = report.results, dict(clock.versions) | versions()
     measured = Measured(
         scenes=[each.scene for each in results],
         kinds=[each.kind for each in results],
@@ -150,7 +162,8 @@ def run(found: Plan, cell: Cell, seed: int, output: Path) -> None:
         tokens=summary.tokens,
         stopped=summary.stopped,
         best_step=summary.best_step,
-        versions=versions(),
+        versions=used,
+        earlier=[each for each in clock.versions if each not in used.items()],
     )
     clock("measured", len(results), len(results), last=True)
     plan.write(folder / RESULT, measured)
@@ -197,11 +210,12 @@ def _measured(found: Plan, playing: Playing, folder: Path, clock: Clock) -> Repo
         options=playing.options,
         **playing.arguments,
     )
-    missing = report.planned - len(report.results)
-    if missing or (isinstance(playing.policy, str) and report.not_measured):
+    trained = not isinstance(playing.policy, str)
+    failed = [each for each in report.not_measured if not (trained and OUTGROWN in each.why)]
+    if failed:
         raise InfrastructureError(
-            f"{len(report.not_measured)} of {report.planned} conversations could not be measured, the first because: "
-            f"{report.not_measured[0].why}",
+            f"{len(failed)} of {report.planned} conversations could not be measured, the first because: "
+            f"{failed[0].why}",
             str(playing.policy),
             "run the comparison again when it can be",
         )

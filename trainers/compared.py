@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from statistics import fmean
@@ -14,6 +14,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from ..envs.errors import BadArgument
 from ..policies.evaluation import Interval, statistics
 from ..policies.evaluation.numbers import signed
 from . import plan
@@ -36,7 +37,7 @@ class Figures(NamedTuple):
     """Of all conversations, with the scenes as the sample."""
     mean_return: Interval | None
     score: Score | None
-    """`None` also where random play or the expert is not measured."""
+    """`None` also where random play or the expert is not measured, or the one paid no less than the other."""
 
     @property
     def name(self) -> str:
@@ -68,6 +69,19 @@ class Compared(NamedTuple):
 
     plan: Plan
     cells: list[Figures]
+    scale: Scale | None
+    """Between what scores are; `None` where random play or the expert is not measured."""
+    changed: list[str]
+    """What has changed since runs were made, a sentence each."""
+
+    @property
+    def versions(self) -> dict[str, list[str]]:
+        """Packages, and with which versions of them the runs were made."""
+        found: dict[str, set[str]] = {}
+        for result in (result for cell in self.cells for result in cell.results):
+            for name, version in (*result.versions.items(), *result.earlier):
+                found.setdefault(name, set()).add(version)
+        return {name: sorted(found[name]) for name in sorted(found)}
 
     @property
     def whole(self) -> bool:
@@ -86,7 +100,20 @@ def compared(found: Plan, jobs: Iterable[Job]) -> Compared:
         by_cell[job.cell.name].append(job)
     ends = [job.result for name in (RANDOM, EXPERT) for job in by_cell[name] if job.result]
     scale = Scale.of(ends[0].kinds, *(each.returns for each in ends)) if len(ends) == 2 else None
-    return Compared(found, [_figures(cell, by_cell[name], scale) for name, cell in found.all_cells.items()])
+    cells = [_figures(cell, by_cell[name], scale) for name, cell in found.all_cells.items()]
+    return Compared(found, cells, scale, _changed(found, [job for cell in cells for job in cell.done]))
+
+
+def _changed(found: Plan, jobs: Iterable[Job]) -> list[str]:
+    """In what trained models would be made otherwise now, such as by defaults of a trainer that have changed."""
+    told = []
+    for job in (job for job in jobs if job.cell.trainer):
+        try:
+            for name, old, new in found.changes(job.cell, job.seed, job.folder):
+                told.append(f"{job.name}: {name} was {old!r} when it was trained, and would be {new!r} now.")
+        except (BadArgument, ImportError, AttributeError) as error:
+            told.append(f"{job.name}: whether it would be trained alike now cannot be told: {error}")
+    return told
 
 
 def _figures(cell: Cell, jobs: Sequence[Job], scale: Scale | None) -> Figures:
@@ -123,11 +150,12 @@ def write(found: Compared, output: Path) -> None:
 
 def as_json(found: Compared) -> dict[str, Any]:
     """The figures as plain JSON, the same whether or not the comparison was interrupted: no timings."""
-    versions = [result.versions for cell in found.cells for result in cell.results]
     return {
         "plan": asdict(found.plan),
         "cells": {cell.name: _as_json(cell) for cell in found.cells},
-        "versions": {name: each[name] for each in versions for name in sorted(each)},
+        "not_scored": found.scale.left_out if found.scale else [],
+        "versions": found.versions,
+        "changed": found.changed,
     }
 
 
@@ -223,12 +251,25 @@ def _remarks(found: Compared) -> list[RenderableType]:
     told: list[RenderableType] = [Text(), Text(said, style="dim")]
     left = [job for cell in found.cells for job in cell.left]
     told += [Text(f"Not in the figures: {job.name}: {job.state}, {job.why}", style="bold yellow") for job in left]
+    told += _not_scored(found.scale) if found.scale else ()
     for job in (job for cell in found.cells for job in cell.done):
         if job.result and job.result.stopped:
             told.append(Text(f"{job.name} ended before its last step: {job.result.stopped}.", style="yellow"))
         if job.result and job.result.outgrown:
             told.append(Text(f"{job.name}: {job.result.outgrown} talks outgrew the model, and failed.", style="yellow"))
+    told += [Text(each, style="yellow") for each in found.changed]
+    if several := {name: versions for name, versions in found.versions.items() if len(versions) > 1}:
+        made = "; ".join(f"{name} {', '.join(versions)}" for name, versions in several.items())
+        told.append(Text(f"The runs were made with several versions of packages: {made}.", style="bold yellow"))
     return told
+
+
+def _not_scored(scale: Scale) -> Iterator[Text]:
+    """The kinds of scene that are in no score."""
+    for kind in scale.left_out:
+        paid = f"random play is paid {scale.random[kind]:+.3f} on average and the expert {scale.expert[kind]:+.3f}"
+        why = f"Not in the scores: scenes of the kind {kind!r}: {paid}, and no score lies between the two."
+        yield Text(why, style="bold yellow")
 
 
 def _table(columns: Sequence[str]) -> Table:

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 import torch
 
-from .best import Best
+from .best import Best, Standing, is_over
 from .classical_configs import ClassicalConfig
 from .measuring import Act, Measure
 from .telling import Told, crossed
@@ -63,14 +63,12 @@ class Learning(Protocol):
         """Let go of what is held open."""
 
 
-class Course:
+class Course(Standing):
     """What happens between two steps; a checkpoint tells how far it is, so that a resumed run goes on as it would."""
 
     def __init__(self, learner: Learning, told: Told, config: ClassicalConfig, held_out: Measure | None) -> None:
-        self.best: Best | None = None
+        super().__init__()
         self._learner, self._told, self._config, self._held_out = learner, told, config, held_out
-        self._waited, self._most = 0, -1.0
-        """Evaluations since the success was last better than ever before, and that success."""
 
     def begin(self) -> None:
         """Measure the model as it is at first."""
@@ -81,15 +79,14 @@ class Course:
         """Go on from the last checkpoint. It holds pickled Python: resume only a run that you trust."""
         _, folder = self._told.folder.last()
         state = torch.load(folder / STATE, weights_only=False)
-        self._waited, self._most = state["waited"], state["most"]
-        self.best = Best.kept(self._told.folder.best)  # it may be of a later step, and is none the worse for it
+        self.goes_on(state, Best.kept(self._told.folder.best))
         self._learner.restore(state["learner"])
         if self._is_patience_over:
             self._told.stopped = "early stop"
 
     @property
     def _is_patience_over(self) -> bool:
-        return 0 < self._config.patience <= self._waited
+        return is_over(self.waited, self._config.patience)
 
     def between(self) -> bool:
         """A step was made; whether the training is to end after it."""
@@ -117,10 +114,7 @@ class Course:
         """Measure the model, and keep it where it is the best so far."""
         found = held_out.of(self._learner.greedy(), self._told.doing)
         new = Best.of(step, found.share, found.mean_return)
-        self._waited = 0 if new.success > self._most else self._waited + 1
-        self._most = max(self._most, new.success)
-        if new.beats(self.best):
-            self.best = new
+        if self.takes(new):
             with self._told.folder.whole(self._told.folder.best) as folder:
                 self._learner.save(folder)
                 new.write(folder)
@@ -137,7 +131,7 @@ class Course:
         """Write all that is needed to go on from here."""
         folder = self._told.folder
         with folder.whole(folder.checkpoint(step)) as part:
-            state = {"learner": self._learner.state(), "waited": self._waited, "most": self._most}
+            state = {"learner": self._learner.state(), **self.standing()}
             torch.save(state, part / STATE)
         for _, old in folder.saved()[:-KEPT]:
             shutil.rmtree(old)

@@ -36,7 +36,7 @@ class LanguageTrainer(Trainer[L]):
         "best/": "the model that did best on the held-out scenes, where evaluations were made on the way",
         "checkpoints/": "what is needed to resume",
     }
-    fixed = ("model", "optimizer", "lora", "width", "layers", "vocabulary")
+    fixed = ("optimizer", "lora", "width", "layers", "vocabulary")
 
     def __init__(self, env_id: str, config: L) -> None:
         super().__init__(env_id, config)

@@ -17,8 +17,9 @@ import torch
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import Logger, TensorBoardOutputFormat
 
+from ..policies.sb3 import FILE
 from .tested import Spent
-from .through_sb3 import MODEL, Greedy
+from .through_sb3 import Greedy
 from .vec_env import Conversations
 
 PROGRESS = (
@@ -141,11 +142,11 @@ class Learner:
     def save(self, folder: Path) -> None:
         """Write the model as stable-baselines3 does."""
         folder.mkdir(parents=True, exist_ok=True)
-        self.model.save(folder / MODEL, exclude=UNKEPT)
+        self.model.save(folder / FILE, exclude=UNKEPT)
 
     def take(self, folder: Path) -> None:
         """Be the model that was saved in a folder."""
-        self.model.set_parameters(os.fspath(folder / MODEL), device="cpu")
+        self.model.set_parameters(os.fspath(folder / FILE), device="cpu")
 
     def state(self) -> dict[str, Any]:
         """All that is needed to go on exactly, as plain data."""

@@ -16,8 +16,9 @@ from ..envs.errors import BadArgument
 from ..policies import registry
 from ..policies.adapt import adapt
 from . import settings
-from .base import Trainer, find, make, names
-from .folder import RUN
+from .base import Trainer, find, make, names, plain
+from .folder import RUN, Folder, Record
+from .folder import differences as run_differences
 from .held_out import test_scenes
 
 FILE = "comparison.json"
@@ -111,6 +112,13 @@ class Plan:
         made = make(cell.trainer, self.env, env=dict(self.arguments), seed=seed, output=str(folder), **told)
         made.changed = {*begun}  # the comparison's folder may have been moved, or be named in another way
         return made
+
+    def changes(self, cell: Cell, seed: int, folder: Path) -> Iterator[tuple[str, Any, Any]]:
+        """In which settings the run of a folder was trained otherwise than it would be now."""
+        trainer = self.trainer(cell, seed, folder.parents[1])
+        now = Record(cell.trainer, self.env, plain(trainer.config))
+        found = run_differences(Folder(folder).record(), now)
+        return ((name, old, new) for name, old, new in found if name not in trainer.changed)
 
     @staticmethod
     def folder(output: Path, cell: str, seed: int) -> Path:

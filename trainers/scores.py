@@ -1,8 +1,9 @@
 """What a comparison says of a trainer: scores between random play and the expert, their middle, and how sure it is.
 
 A run is measured on scenes of several kinds. Its score on a kind is 0 where it is paid as random play is on average,
-and 1 where it is paid as the expert is. A trainer's score is the interquartile mean of the scores of all its seeds on
-all kinds: the mean of the middle half (Agarwal et al., 2021), which neither one lucky seed nor one hopeless kind moves.
+and 1 where it is paid as the expert is; a kind on which random play is paid no less than the expert has none. A
+trainer's score is the interquartile mean of the scores of all its seeds on all kinds: the mean of the middle half
+(Agarwal et al., 2021), which neither one lucky seed nor one hopeless kind moves.
 
 The interval is of a stratified bootstrap. Each resample draws as many seeds as there are, with replacement - whole
 seeds, as what a seed has learnt serves it on all kinds - and of each kind as many scenes as there are of it, with
@@ -44,25 +45,32 @@ class Scale(NamedTuple):
     @classmethod
     def of(cls, kinds: Sequence[str], random: Sequence[float], expert: Sequence[float]) -> Scale:
         """From the returns of both on the same scenes."""
-        low, high = (dict(zip(_names(kinds), _by_kind(kinds, each)[0], strict=True)) for each in (random, expert))
-        for kind in low:
-            if not high[kind] > low[kind]:
-                raise BadArgument(
-                    f"On scenes of the kind {kind!r} random play is paid {low[kind]:+.3f} on average and the expert "
-                    f"{high[kind]:+.3f}: no score lies between the two. Measure on other or more scenes."
-                )
+        names = sorted({*kinds})
+        low, high = (dict(zip(names, _by_kind(kinds, names, each)[0], strict=True)) for each in (random, expert))
         return cls(tuple(kinds), low, high)
 
+    @property
+    def scored(self) -> list[str]:
+        """The kinds on which a score lies between the two."""
+        return [kind for kind in sorted(self.random) if self.expert[kind] > self.random[kind]]
+
+    @property
+    def left_out(self) -> list[str]:
+        """Those on which none does."""
+        return sorted(self.random.keys() - {*self.scored})
+
     def scores(self, means: Floats) -> Floats:
-        """Mean returns by kind, in the last axis, as scores."""
-        low, high = (np.array([each[kind] for kind in _names(self.kinds)]) for each in (self.random, self.expert))
+        """Mean returns by kind that is scored, in the last axis, as scores."""
+        low, high = (np.array([each[kind] for kind in self.scored]) for each in (self.random, self.expert))
         found: Floats = (means - low) / (high - low)
         return found
 
 
-def score(scale: Scale, returns: Sequence[Sequence[float]]) -> Score:
-    """The score of a trainer from what each of its seeds was paid for each scene."""
-    mean = interquartile_mean(scale.scores(_by_kind(scale.kinds, *returns)).ravel())
+def score(scale: Scale, returns: Sequence[Sequence[float]]) -> Score | None:
+    """The score of a trainer from what each of its seeds was paid for each scene; `None` where no kind is scored."""
+    if not scale.scored:
+        return None
+    mean = interquartile_mean(scale.scores(_by_kind(scale.kinds, scale.scored, *returns)).ravel())
     drawn = _resampled(scale, np.array(returns, dtype=float))
     lower, upper = np.quantile(interquartile_mean(drawn.reshape(len(drawn), -1)), BOUNDS)
     return Score(float(mean), float(lower), float(upper))
@@ -79,7 +87,7 @@ def _resampled(scale: Scale, returns: Floats) -> Floats:
     chance, kinds = np.random.default_rng(0), np.array(scale.kinds)
     seeds = len(returns)
     means = []
-    for kind in _names(scale.kinds):
+    for kind in scale.scored:
         own = returns[:, kinds == kind]
         size = own.shape[1]
         # How often each scene is drawn; with that the mean of a resample is a product.
@@ -91,14 +99,10 @@ def _resampled(scale: Scale, returns: Floats) -> Floats:
     return found
 
 
-def _by_kind(kinds: Sequence[str], *returns: Sequence[float]) -> Floats:
-    """Mean returns: seeds x kinds."""
-    names, values = np.array(kinds), np.array(returns, dtype=float)
-    return np.stack([values[:, names == kind].mean(axis=1) for kind in _names(kinds)], axis=-1)
-
-
-def _names(kinds: Sequence[str]) -> list[str]:
-    return sorted({*kinds})
+def _by_kind(kinds: Sequence[str], names: Sequence[str], *returns: Sequence[float]) -> Floats:
+    """Mean returns on the kinds of these names: seeds x names."""
+    own, values = np.array(kinds), np.array(returns, dtype=float)
+    return np.stack([values[:, own == name].mean(axis=1) for name in names], axis=-1)
 
 
 def _stats() -> Any:

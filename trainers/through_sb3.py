@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from typing import Any
 
 import numpy as np
@@ -10,11 +9,10 @@ import numpy.typing as npt
 from stable_baselines3 import A2C, DQN, PPO
 from stable_baselines3.common.utils import LinearSchedule
 
+from ..policies.sb3 import takes_masks as takes_masks
 from .classical_configs import A2CConfig, ClassicalConfig, DQNConfig, PPOConfig, RecurrentPPOConfig
 from .vec_env import Conversations
 
-MODEL = "model.zip"
-"""What a model is called in its folder."""
 LATELY = 100
 """So many of the last conversations give the success, the reward and the turns that are told."""
 
@@ -122,8 +120,3 @@ class Greedy:
         )
         chosen: npt.NDArray[Any] = actions
         return chosen
-
-
-def takes_masks(model: Any) -> bool:
-    """Whether a model heeds which actions are allowed."""
-    return "action_masks" in inspect.signature(model.predict).parameters

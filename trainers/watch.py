@@ -16,7 +16,7 @@ from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState,
 from transformers.trainer_callback import ExportableState, PrinterCallback, ProgressCallback
 
 from ..policies.local import Loaded
-from .best import Best
+from .best import Best, Standing, is_over
 from .held_out import HeldOut
 from .telling import Told
 
@@ -39,7 +39,7 @@ class Evaluation:
         return state.global_step % self.every == 0 or state.global_step >= state.max_steps
 
 
-class Watch(TrainerCallback, ExportableState):
+class Watch(TrainerCallback, ExportableState, Standing):
     """Tells what is measured, keeps the best model, and ends a training where it is asked to.
 
     Processes that train together all end after the same step; the first of them measures and writes. How long success
@@ -47,10 +47,7 @@ class Watch(TrainerCallback, ExportableState):
     """
 
     def __init__(self, trainer: Trainer, told: Told, evaluation: Evaluation | None = None) -> None:
-        self.best: Best | None = None
-        self.waited = 0
-        """Evaluations since the success was last better than ever before."""
-        self._most = -1.0
+        Standing.__init__(self)
         self._trainer, self._told, self._evaluation = trainer, told, evaluation
         self._found: dict[str, float] = {}
         """What was measured after this step, and is told with the rest."""
@@ -58,7 +55,7 @@ class Watch(TrainerCallback, ExportableState):
 
     def state(self) -> dict[str, Any]:
         """What a checkpoint holds of this."""
-        return {"args": {}, "attributes": {"waited": self.waited, "most": self._most}}
+        return {"args": {}, "attributes": self.standing()}
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
@@ -67,9 +64,8 @@ class Watch(TrainerCallback, ExportableState):
         if state.global_step:
             saved: Any = state.stateful_callbacks  # by the callback's name, as the checkpoint has it
             kept = saved.get(type(self).__name__, self.state())["attributes"]
-            self.waited, self._most = kept["waited"], kept["most"]
-            # It may be of a step after the checkpoint, and is none the worse for it.
-            self.best = told_to_all(Best.kept(self._told.folder.best) if state.is_world_process_zero else None)
+            best = Best.kept(self._told.folder.best) if state.is_world_process_zero else None
+            self.goes_on(kept, told_to_all(best))
         elif self._evaluation:
             self._told.note(self._measured(self._evaluation, state, control, kwargs["model"]))
 
@@ -77,7 +73,7 @@ class Watch(TrainerCallback, ExportableState):
         """A step was made: measure the model where that is due; what is logged of the step is yet to come."""
         if self._evaluation and self._evaluation.due(state):
             self._found = self._measured(self._evaluation, state, control, kwargs["model"])
-            if 0 < self._evaluation.patience <= self.waited:
+            if is_over(self.waited, self._evaluation.patience):
                 self._told.stopped = self._told.stopped or "early stop"
         if state.global_step >= state.max_steps:
             control.should_save = True
@@ -127,12 +123,8 @@ class Watch(TrainerCallback, ExportableState):
         found = told_to_all(evaluation.held_out.measure(loaded, self._told.doing) if writes else None)
         assert found is not None
         new = Best.of(state.global_step, found.share, found.mean_return)
-        self.waited = 0 if new.success > self._most else self.waited + 1
-        self._most = max(self._most, new.success)
-        if new.beats(self.best):
-            self.best = new
-            if writes:
-                self._keep(loaded, new)
+        if self.takes(new) and writes:
+            self._keep(loaded, new)
         metrics = {
             "held_out_success": found.share.mean,
             "held_out_low": found.share.low,
@@ -167,7 +159,7 @@ def is_patience_over(checkpoint: Path, patience: int) -> bool:
     """Whether the training came to an early stop with this checkpoint, so that nothing is left to train."""
     saved = msgspec.json.decode((checkpoint / "trainer_state.json").read_bytes())["stateful_callbacks"]
     waited: int = saved[Watch.__name__]["attributes"]["waited"]
-    return 0 < patience <= waited
+    return is_over(waited, patience)
 
 
 def watch(trainer: Trainer, told: Told, evaluation: Evaluation | None = None) -> Watch:

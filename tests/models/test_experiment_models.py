@@ -9,13 +9,19 @@ import sys
 import time
 from pathlib import Path
 
+import msgspec
 import pytest
 import torch
 
 from stateset_gym import policies
+from stateset_gym.policies import registry
+from stateset_gym.policies.local import Local
 from stateset_gym.policies.local.load import load
+from stateset_gym.rewards.errors import InfrastructureError
 from stateset_gym.trainers import Folder, cells, experiment, plan
-from stateset_gym.trainers.folder import UNFINISHED
+from stateset_gym.trainers.folder import UNFINISHED, Summary
+
+from .trained import untrained
 
 ECHO = "StateSet/Echo-v0"
 SMALL = {"max_new_tokens": 12, "batch": 16}
@@ -56,7 +62,9 @@ def whole(tmp_path_factory):
 def same(one, other, name):
     """Whether a run came to the same: its figures, its model, its metrics but for the time."""
     first, second = (folder / name / "seed-0" for folder in (one, other))
-    assert cells.result(first) == cells.result(second) is not None
+    # Of the versions those that are in use are told, and here all runs share a process with the other tests.
+    figures = [msgspec.structs.replace(cells.result(folder), versions={}) for folder in (first, second)]
+    assert figures[0] == figures[1]
     weights = [parameters(folder / "final") for folder in (first, second)]
     assert weights[0].keys() == weights[1].keys() != set()
     assert all(torch.equal(weights[0][each], weights[1][each]) for each in weights[0])
@@ -165,6 +173,34 @@ def test_what_begins_from_another_cell_begins_from_its_model(whole):
         assert Path(config["model"]) == whole / "sft" / "seed-0" / "final"
         assert (config["evaluate_every"], config["held_out"], config["checkpoint_every"]) == (1, 16, 1)
         assert config["tested"] == 0
+
+
+def measured(model, folder, monkeypatch):
+    """What comes of a run that has trained this model."""
+    found = experiment.plan(**{**GIVEN, "scenes": 3})
+    playing = cells.Playing(Local(registry.kind_of(ECHO), model, max_new_tokens=12), found.arguments, {})
+    monkeypatch.setattr(cells, "_trained", lambda *given: (playing, Summary()))
+    cells.run(found, found.all_cells["sft"], 0, folder)
+    return cells.result(folder / "sft" / "seed-0")
+
+
+def test_a_conversation_that_outgrows_the_model_has_failed(tmp_path, monkeypatch):
+    found = measured(untrained(ECHO, context=16), tmp_path, monkeypatch)
+    assert (found.outgrown, found.successes) == (3, [False] * 3)
+
+
+def test_what_fails_beside_the_model_is_no_failure_of_it(tmp_path, monkeypatch):
+    """Such as an answer that could not be computed: the run is tried again, and nothing is written as its result."""
+    answers, whole = [0, 0, 1], Local.act_batch
+
+    def now_and_then(self, observations, facts):
+        error = InfrastructureError("no answer", "an endpoint", "start it")
+        return [each if answers[slot] else error for slot, each in enumerate(whole(self, observations, facts))]
+
+    monkeypatch.setattr(Local, "act_batch", now_and_then)
+    with pytest.raises(InfrastructureError, match=r"^2 of 3 conversations could not be measured, .*because: no answer"):
+        measured(untrained(ECHO, context=16), tmp_path, monkeypatch)
+    assert cells.result(tmp_path / "sft" / "seed-0") is None
 
 
 @pytest.mark.parametrize("name", ["demo", "demo_quick"])
