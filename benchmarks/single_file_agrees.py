@@ -103,7 +103,7 @@ def main() -> int:
     parser.add_argument("--updates", type=int, default=45)
     parser.add_argument("--batch", type=int, default=128, help="conversations of an update")
     parser.add_argument("--group", type=int, default=8)
-    parser.add_argument("--learning-rate", type=float, default=3e-4)
+    parser.add_argument("--learning-rate", type=float, default=2e-4)
     parser.add_argument("--loss", default="grpo", choices=("grpo", "dapo"))
     parser.add_argument("--scenes", type=int, default=1000, help="held-out scenes that each model plays")
     parser.add_argument("--jobs", type=int, default=2, help="runs at a time, of one thread each")

@@ -46,7 +46,7 @@ def compare(
         Path | None, typer.Option(help="The folder; by default runs/ and the file's name, or a new one.")
     ] = None,
 ) -> None:
-    """Compare trainers and policies on the same scenes; the same command goes on where it was interrupted.
+    """Compare trainers and policies on the same scenes; with the same --output it goes on where it was interrupted.
 
     Exits with 0 where every run has come to its end, 1 where one has failed, 130 after Ctrl-C.
     """
@@ -58,6 +58,8 @@ def compare(
         raise typer.BadParameter("name a FILE, or trainers and policies with --algo, or the --output to go on with.")
     if file is not None and (algo or steps):
         raise typer.BadParameter("--algo and --steps go without a FILE: it tells of the cells and their steps.")
+    if steps and not algo:
+        raise typer.BadParameter("--steps goes with --algo: a folder that is gone on with tells of its steps.")
     given = {
         "env": env_id(env) if env else None,
         "arguments": settings(set_, "--set") or None,

@@ -64,6 +64,8 @@ def evaluate(
 
     if resume and (traces or overwrite or against):
         raise typer.BadParameter("--resume goes with none of --traces, --overwrite and --against.")
+    if resume and not resume.exists():
+        raise typer.BadParameter(f"There is no file {resume} to go on with: name the traces of a run (--resume).")
     if against_option and not against:
         raise typer.BadParameter("--against-option goes with --against.")
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # whoever ends it wants to know what was measured
@@ -96,8 +98,9 @@ def evaluate(
             )
         reports.append(report)
         console.print(show.table(report))
-        console.print(f"Traces: {file}", soft_wrap=True)
-        if report.not_measured:
+        if file.exists():
+            console.print(f"Traces: {file}", soft_wrap=True)
+        if report.not_measured and file.exists():
             console.print(f"To play what is not measured: the same command with --resume {file}", soft_wrap=True)
         if report.interrupted:
             break

@@ -144,18 +144,23 @@ def _mappings(*values: Any) -> bool:
     return all(isinstance(value, Mapping) for value in values)
 
 
+def _check(trainer: Trainer[Any], resumes: bool) -> None:
+    """Raise what can be known to go wrong."""
+    trainer.check()
+    if not resumes:
+        trainer.folder.check()
+
+
 def _tell(trainer: Trainer[Any], resumes: bool, as_json: bool) -> None:
-    """Check what can be checked, and show what would be done."""
+    """Show the settings, check what can be checked, and say what would be done."""
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
     from ..trainers.settings import described
 
-    trainer.check()
-    if not resumes:
-        trainer.folder.check()
     if as_json:
+        _check(trainer, resumes)
         print_json(_plan(trainer, resumes))
         return
     console = Console()
@@ -167,6 +172,7 @@ def _tell(trainer: Trainer[Any], resumes: bool, as_json: bool) -> None:
         cells = (each.name, repr(value), f"{each.doc} ({each.type})")
         table.add_row(*map(escape, cells), style="" if value == each.default else "bold")
     console.print(table)
+    _check(trainer, resumes)
     begins = f"Would go on after step {_step(trainer)} in" if resumes else "Would write into"
     begins += "" if trainer.config.output else " a new folder, such as"
     typer.echo(f"{begins} {trainer.folder.path}:")

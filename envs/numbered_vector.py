@@ -74,7 +74,7 @@ class NumberedVectorEnv(VectorEnv[Rows, Any, Any], ABC):
 
     @abstractmethod
     def _begin_some(self, where: Sequence[int], seeds: Sequence[int | None], options: list[Options]) -> None:
-        """Begin the conversations `where` anew, each with its seed and its options; or raise, and begin none."""
+        """Begin the conversations `where` anew, each with its seed and its options; or raise."""
 
     @abstractmethod
     def _shown(self) -> Rows:
@@ -152,11 +152,11 @@ class NumberedVectorEnv(VectorEnv[Rows, Any, Any], ABC):
     def _check_snapshot(self, data: Any, each: str) -> None:
         """Refuse what is no snapshot of as many conversations of this environment; `each` has an entry for each."""
         kind = data.get("format") if isinstance(data, Mapping) else None
-        if kind != self.snapshot_format:
+        if not isinstance(kind, str | int) or kind != self.snapshot_format:
             given = repr(data) if kind is None else f"format {kind!r}, and {self.snapshot_format!r} is wanted"
             raise BadArgument(f"restore() got {given}: give what snapshot() returned in this version.")
-        if (data["env"], len(data[each])) != (self.env_name, self.num_envs):
-            given = f"{len(data[each])} conversations of {data['env']}"
+        if (data.get("env"), len(data.get(each, ()))) != (self.env_name, self.num_envs):
+            given = f"{len(data.get(each, ()))} conversations of {data.get('env')}"
             raise BadArgument(
                 f"restore() got {given}: here are {self.num_envs} of {self.env_name}; make an object like it."
             )

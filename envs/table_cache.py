@@ -121,8 +121,13 @@ def _engine() -> bytes:
 
 
 def _code_in(holder: object) -> list[Any]:
-    """The functions and the classes that an object holds."""
-    return [each for each in vars(holder).values() if inspect.isfunction(each) or inspect.isclass(each)]
+    """The functions and the classes that an object holds, what they wrap included; Python's own are no source."""
+    held = (inspect.unwrap(getattr(each, "__func__", getattr(each, "func", each))) for each in vars(holder).values())
+    return [each for each in held if (inspect.isfunction(each) or inspect.isclass(each)) and not _is_pythons(each)]
+
+
+def _is_pythons(each: Any) -> bool:
+    return each.__module__ == "builtins"
 
 
 def _sources(kind: type[ConversationEnv] | Callable[..., Any]) -> Iterable[Path]:

@@ -73,7 +73,7 @@ class Args:
     """that are drawn for an update"""
     group: int = 8
     """conversations on each of them, from one snapshot"""
-    lr: float = 5e-4
+    lr: float = 2e-4
     """the highest learning rate"""
     warmup: float = 0.05
     """the share of the updates in which it rises from zero; then it falls to it, as a cosine does"""

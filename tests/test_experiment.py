@@ -450,20 +450,17 @@ def test_runs_of_different_versions_are_told(copied: Path) -> None:
 
 
 def test_a_run_that_goes_on_with_other_versions_tells_both(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    found = planned({"silent": {"policy": "null"}})
-    cell, folder = found.all_cells["silent"], found.folder(tmp_path, "silent", 0)
-    for name in ("seed-0", "seed-1"):
-        (tmp_path / "silent" / name).mkdir(parents=True)
-    monkeypatch.setattr(cells, "versions", lambda: {"numpy": "1.0", "torch": "2.0"})
-    cells.Clock(folder)("loads", 0, 0)  # and it was killed
-    monkeypatch.setattr(cells, "versions", lambda: {"numpy": "1.1"})
-    for seed in (0, 1):
-        cells.run(found, cell, seed, tmp_path)
-    cut, other = (cells.result(found.folder(tmp_path, "silent", seed)) for seed in (0, 1))
-    assert cut is not None
-    assert other is not None
-    assert (cut.versions, cut.earlier) == ({"numpy": "1.1", "torch": "2.0"}, [("numpy", "1.0")])
-    assert (other.versions, other.earlier) == ({"numpy": "1.1"}, [])
+    """However often it was interrupted; and what was killed before it had come to anything has no part in it."""
+    clock = cells.Clock(tmp_path)
+    for name in ("1.0", "1.1", "1.2"):
+        monkeypatch.setattr(cells, "versions", lambda name=name: {"numpy": name})
+        before, clock = clock, cells.Clock(tmp_path)
+        clock("loads", 0, 0, last=True)
+        assert (clock.versions, clock.earlier) == ({"numpy": name}, [])
+        if name != "1.0":
+            clock.goes_on(before.versions)
+        clock("trains", 1, 2, last=True)
+    assert (clock.versions, clock.earlier) == ({"numpy": "1.2"}, [("numpy", "1.0"), ("numpy", "1.1")])
 
 
 def test_defaults_that_have_changed_since_are_told(copied: Path) -> None:
@@ -475,6 +472,9 @@ def test_defaults_that_have_changed_since_are_told(copied: Path) -> None:
     text, told = said(copied)
     assert told["changed"] == ["one, seed 0: rate was 0.1 when it was trained, and would be 0.2 now."]
     assert told["changed"][0] in text
+    del record["config"]["rate"]
+    file.write_text(json.dumps(record))
+    assert said(copied)[1]["changed"] == ["one, seed 0: rate was no setting when it was trained, and would be 0.2 now."]
 
 
 def test_a_trainer_that_cannot_be_had_any_more_loses_no_figures(copied: Path) -> None:

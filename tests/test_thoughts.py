@@ -79,6 +79,16 @@ def test_what_a_customer_means_is_quoted_in_their_words_once_and_when_they_have_
     assert [told[1], *told[3:]] == [act, f"{OPEN}I did not mean to order it{CLOSE}{act}", act]
 
 
+def test_what_was_said_last_is_quoted_of_what_means_the_same() -> None:
+    """And a customer may say anything, also what thoughts begin with."""
+    act = '{"type":"cancel_order","reason":"ordered_by_mistake"}'
+    ways = ["my finger slipped", "it was an accident", "I pressed the wrong key"]
+    facts = [[{"kind": "said", "value": "ordered_by_mistake", "words": [words]} for words in ways]]
+    said = [("user", f"{ways[0]}; {ways[1]} {OPEN}"), ("assistant", act), ("user", ways[2]), ("assistant", act)]
+    told = [each["content"] for each in thoughtful(transcript(said), facts)]
+    assert told[1::2] == [f"{OPEN}{ways[1]}{CLOSE}{act}", act]
+
+
 @pytest.mark.parametrize("difficulty", ["easy", "normal", "hard"])
 def test_every_reason_of_a_cancellation_is_thought_of(difficulty: str) -> None:
     """The words before the proposal are those that the fact names, and stand in what was said until then."""

@@ -140,10 +140,10 @@ class Trainer(ABC, Generic[C]):
         changed = [name for name in self.fixed if name in self.changed]
         begun, now = (self.folder.record().config if changed else {}), plain(self.config)
         for name in changed:
-            if begun[name] != now[name]:
+            if begun.get(name) != now[name]:
                 raise BadArgument(
                     f"{name}={now[name]!r} cannot be changed on the way: {self.folder.path} was begun with "
-                    f"{begun[name]!r}. Leave it out, or begin a new run."
+                    f"{begun.get(name)!r}. Leave it out, or begin a new run."
                 )
 
     @property

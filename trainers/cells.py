@@ -12,6 +12,7 @@ import shutil
 import sys
 import threading
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -76,8 +77,8 @@ class Progress(msgspec.Struct):
     """Of all processes that the run took, those included that were killed."""
     seconds: float = 0.0
     """As long as they took beside each other's."""
-    versions: list[tuple[str, str]] = []
-    """Packages with the versions that these processes were run with."""
+    earlier: list[tuple[str, str]] = []
+    """Packages with versions that are no longer used, and that a part of the training was made with."""
 
 
 class Clock:
@@ -88,6 +89,10 @@ class Clock:
         self._before = progress(folder)
         self._begun = time.monotonic()
         self._told = -OFTEN
+        self.versions = versions()
+        """What the run is made with, and"""
+        self.earlier: list[tuple[str, str]] = []
+        """packages with other versions that what it goes on with was made with."""
 
     def __call__(self, what: str, done: int, total: int, last: bool = False) -> None:
         """So much is done."""
@@ -96,12 +101,12 @@ class Clock:
             self._told = seconds
             before = self._before
             spent = before.cpu_seconds + cpu_seconds(), before.seconds + seconds
-            plan.write(self._file, Progress(what, done, total, *spent, self.versions))
+            plan.write(self._file, Progress(what, done, total, *spent, self.earlier or before.earlier))
 
-    @property
-    def versions(self) -> list[tuple[str, str]]:
-        """Packages with the versions that this process and those before it were run with."""
-        return sorted({*self._before.versions, *versions().items()})
+    def goes_on(self, made_with: Mapping[str, str]) -> None:
+        """What was trained before, with these versions, is gone on with."""
+        self.versions = {**made_with, **versions()}
+        self.earlier = sorted({*self._before.earlier, *made_with.items()} - self.versions.items())
 
 
 def cpu_seconds() -> float:
@@ -149,7 +154,7 @@ def run(found: Plan, cell: Cell, seed: int, output: Path) -> None:
     else:
         playing, summary = Playing(cell.policy, dict(found.arguments), dict(cell.settings)), Summary()
     report = _measured(found, playing, folder, clock)
-    results, used = report.results, dict(clock.versions) | versions()
+    results = report.results
     measured = Measured(
         scenes=[each.scene for each in results],
         kinds=[each.kind for each in results],
@@ -162,8 +167,8 @@ def run(found: Plan, cell: Cell, seed: int, output: Path) -> None:
         tokens=summary.tokens,
         stopped=summary.stopped,
         best_step=summary.best_step,
-        versions=used,
-        earlier=[each for each in clock.versions if each not in used.items()],
+        versions={**clock.versions, **versions()},
+        earlier=clock.earlier,
     )
     clock("measured", len(results), len(results), last=True)
     plan.write(folder / RESULT, measured)
@@ -175,11 +180,15 @@ def _trained(found: Plan, cell: Cell, seed: int, output: Path, clock: Clock) -> 
     folder = trainer.folder
     if not _over(folder):
         resumes = bool(folder.saved())
-        if not resumes:
+        if resumes:
+            clock.goes_on(folder.record().versions)
+        else:
             _clear(folder.path)
         trainer.train(resume=resumes, progress=clock)
         if folder.summary().stopped == "interrupted":
             raise Interrupted
+    else:
+        clock.goes_on(folder.record().versions)
     return Playing(trainer.load(folder.final), trainer.arguments, {}), folder.summary()
 
 

@@ -19,10 +19,10 @@ from ..envs.errors import BadArgument
 from ..policies.base import Kind
 from ..policies.rollout import rollout
 from ..policies.runs import Setting
+from ..policies.sb3 import takes_masks
 from ..policies.scripted import Expert
 from .learner import Learner
 from .tested import Spent
-from .through_sb3 import takes_masks
 
 VALUE = 0.5
 """The weight of the values' loss beside that of the choices."""

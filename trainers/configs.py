@@ -109,7 +109,7 @@ class GRPOConfig(LanguageConfig):
     """What GRPO and its relatives are told."""
 
     batch: Annotated[int, Meta(ge=2, description="Conversations of an update, all processes together.")] = 128
-    learning_rate: Annotated[float, Meta(gt=0, description="The highest learning rate.")] = 5e-4
+    learning_rate: Annotated[float, Meta(gt=0, description="The highest learning rate.")] = 2e-4
     group: Annotated[int, Meta(ge=2, description="Conversations that start from one snapshot and are compared.")] = 8
     iterations: Annotated[int, Meta(ge=1, description="Updates made with the same conversations.")] = 1
     beta: Annotated[float, Meta(ge=0, description="The weight of the divergence from the model at the start.")] = 0.0

@@ -116,14 +116,23 @@ class Record(msgspec.Struct):
     """Arguments of the environment that no file holds: whoever resumes gives them again."""
 
 
+class _Absent:
+    """In the place of a setting that a run had not: a trainer has gained or lost it since."""
+
+    def __repr__(self) -> str:
+        return "no setting"
+
+
 def differences(old: Record, new: Record) -> Iterator[tuple[str, Any, Any]]:
     """What differs between two runs, where it is no matter of versions or of where they are kept."""
+    absent = _Absent()
     for name in ("trainer", "env_id"):
         if getattr(old, name) != getattr(new, name):
             yield name, getattr(old, name), getattr(new, name)
     for name in {**old.config, **new.config}:
-        if name != "output" and old.config.get(name) != new.config.get(name):
-            yield name, old.config.get(name), new.config.get(name)
+        before, now = old.config.get(name, absent), new.config.get(name, absent)
+        if name != "output" and before != now:
+            yield name, before, now
 
 
 def versions() -> dict[str, str]:

@@ -43,9 +43,10 @@ def thoughtful(messages: Sequence[Message], facts: Iterable[Sequence[Fact]] = ()
             thoughts = [*[*begun.values()][read:], *quotes(results, fresh)]
             read = len(begun)
             for each in leaves(content):
-                if each not in used and meant.get(each, OPEN) in said:
+                words = [words for words in meant.get(each, ()) if words in said]
+                if words and each not in used:
                     used.add(each)
-                    thoughts.append(meant[each])
+                    thoughts.append(words[-1])
             thought = "\n".join(thoughts)
             found.append({**message, "content": f"{OPEN}{thought}{CLOSE}{content}"} if thought else message)
         else:
@@ -85,17 +86,17 @@ def _within(value: Any) -> Iterator[Any]:
         yield value
 
 
-def meanings(facts: Iterable[Sequence[Fact]]) -> dict[Any, str]:
-    """What the customer said in words of their own: what they meant, and the words.
+def meanings(facts: Iterable[Sequence[Fact]]) -> dict[Any, list[str]]:
+    """What the customer said in words of their own: what they meant, and the words, as often as they said it.
 
     What they want done is told by all of it, and is not looked up.
     """
-    return {
-        fact["value"]: fact["words"][0]
-        for step in facts
-        for fact in step
-        if isinstance(fact.get("value"), str) and fact["field"] != "request" and fact["value"] not in fact["words"][0]
-    }
+    found: dict[Any, list[str]] = {}
+    for fact in (fact for step in facts for fact in step):
+        value = fact.get("value")
+        if isinstance(value, str) and fact.get("field") != "request" and value not in fact["words"][0]:
+            found.setdefault(value, []).append(fact["words"][0])
+    return found
 
 
 def whole(value: str) -> re.Pattern[str]:

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from stable_baselines3 import A2C, DQN, PPO
 from stable_baselines3.common.utils import LinearSchedule
 
-from ..policies.sb3 import takes_masks as takes_masks
+from ..policies.sb3 import takes_masks
 from .classical_configs import A2CConfig, ClassicalConfig, DQNConfig, PPOConfig, RecurrentPPOConfig
 from .vec_env import Conversations
 

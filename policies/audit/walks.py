@@ -71,14 +71,14 @@ class Walker:
         self._done, self._goal, self._breach = table.done, table.goal, table.breach
         self._penalty, self._features = table.penalty(), table.features
         self._on = np.zeros_like(self._done)
-        """[state, action]: whether the walk goes there: to each state on two paths, and to all that pays the goal."""
+        """[state, action]: whether the walk goes there: to each state by two last acts, and to what pays the goal."""
         self._on[table.parent[1:], table.via[1:]] = True
         self._tree = self._on.copy()
         self._on |= self._done & (self._goal > 0)
         self._on[_otherwise(table)] = True
 
     def everywhere(self) -> None:
-        """Walk to every state, on two paths where there are two, and through every end that pays."""
+        """Walk to every state, on two paths with other last acts where there are, and through every end that pays."""
         pending = [*self._begun()]
         while pending:
             spot = pending.pop()
