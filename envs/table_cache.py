@@ -127,7 +127,8 @@ def _code_in(holder: object) -> list[Any]:
 
 
 def _is_pythons(each: Any) -> bool:
-    return each.__module__ == "builtins"
+    module: str = each.__module__
+    return module == "builtins"
 
 
 def _sources(kind: type[ConversationEnv] | Callable[..., Any]) -> Iterable[Path]:
