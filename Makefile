@@ -18,6 +18,7 @@ define install
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 	echo 'StateSet Gym needs Python 3.11 or newer, but PYTHON=$(PYTHON) is' "$$($(PYTHON) --version 2>&1)." \
 	'Name a newer one: make PYTHON=python3.12 ...' >&2; exit 1; }
+	@echo 'Setting up $(1), once: this takes some minutes.'
 	$(PYTHON) -m venv $(1)
 	$(1)/bin/python -m pip install --quiet --disable-pip-version-check -c $(2) -e '.[$(3)]'
 endef
