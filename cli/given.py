@@ -50,6 +50,8 @@ def scenes(text: str) -> int | list[Any]:
     if text.endswith(".json"):
         try:
             own = json.loads(Path(text).read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise ValueError(f"There is no file {text}: name one that holds scenes of your own.") from None
         except ValueError as error:
             raise ValueError(f"{text} is no JSON in UTF-8: {error}") from None
         return own if isinstance(own, list) else [own]

@@ -64,8 +64,6 @@ def evaluate(
 
     if resume and (traces or overwrite or against):
         raise typer.BadParameter("--resume goes with none of --traces, --overwrite and --against.")
-    if resume and not resume.exists():
-        raise typer.BadParameter(f"There is no file {resume} to go on with: name the traces of a run (--resume).")
     if against_option and not against:
         raise typer.BadParameter("--against-option goes with --against.")
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # whoever ends it wants to know what was measured
@@ -189,8 +187,10 @@ def show(
 
     from ..policies import transcript
 
-    console = Console()
-    for trace in _of_file(Path(what), scene, worst) if Path(what).is_file() else [_of_scene(what, policy)]:
+    console, file = Console(), Path(what)
+    if file.suffix == ".jsonl" and not file.is_file():
+        raise ValueError(f"There is no file {file}: name one of traces, or a scene.")
+    for trace in _of_file(file, scene, worst) if file.is_file() else [_of_scene(what, policy)]:
         transcript.show(trace, console)
 
 

@@ -98,6 +98,15 @@ def test_a_wrong_use_is_told(arguments: tuple[str, ...], message: str) -> None:
     assert message in " ".join(result.output.replace("│", " ").split())
 
 
+@pytest.mark.parametrize(
+    "arguments", [("show", "gone.jsonl"), ("evaluate", "--policy", "expert", "--scenes", "gone.json")]
+)
+def test_a_missing_file_is_told_as_one(arguments: tuple[str, ...]) -> None:
+    result = run(*arguments)
+    assert result.exit_code != 0
+    assert f"There is no file {arguments[-1]}: name one" in f"{result.output} {result.exception}"
+
+
 def test_a_conversation_is_shown() -> None:
     output = run("show", SCENE).output
     env = CustomerServiceEnv(split="test", difficulty="hard")

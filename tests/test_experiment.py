@@ -348,6 +348,7 @@ def test_what_cannot_be_run_is_told_before_anything_is_run(given: dict[str, Any]
         (("plan.json", "--algo", "bandit"), "--algo and --steps go without a FILE"),
         (("--algo", "bandits"), "There is no trainer or policy 'bandits'. Did you mean: 'bandit'?"),
         (("gone.yaml",), "There is no file gone.yaml"),
+        (("--output", "gone", "--steps", "5"), "--steps goes with --algo"),
         (("--output", "gone"), "There is no gone/comparison.json: name the folder of a comparison"),
     ],
 )

@@ -10,8 +10,10 @@ import torch
 import transformers
 from trl import GRPOTrainer
 from trl.trainer.utils import FusedCausalLMOutput, add_fused_lm_head
+from typer.testing import CliRunner
 
 from stateset_gym import trainers
+from stateset_gym.__main__ import app
 from stateset_gym.envs.errors import BadArgument
 from stateset_gym.policies.local.load import load
 from stateset_gym.trainers import scoring, through_trl
@@ -558,3 +560,10 @@ def test_single_turns_are_conversations_of_one_turn(tmp_path):
     rewards = [line["reward"] for line in lines]
     assert np.mean(rewards[-4:]) > np.mean(rewards[:2]) + 0.05
     assert made.arguments["prompt"] == BARE["prompt"]
+
+
+def test_a_dry_run_shows_the_settings_of_what_cannot_be_trained_yet():
+    """Who asks how a trainer is told where its model is has not told it."""
+    result = CliRunner().invoke(app, ["train", "grpo", "--env", "StateSet/Echo-v0", "--dry-run"])
+    assert result.exit_code != 0
+    assert "Conversations that start from one snapshot" in " ".join(result.output.replace("│", " ").split())
