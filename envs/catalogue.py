@@ -101,3 +101,19 @@ class Catalogue:
             last = len(self.action_names) - 1
             raise InvalidAction(f"{answer!r} is no index of the catalogue: give a whole number from 0 to {last}.")
         return index
+
+
+class Numbered:
+    """What is played by a catalogue's numbers; it tells what they mean."""
+
+    catalogue: Catalogue
+
+    @property
+    def action_names(self) -> tuple[str, ...]:
+        """The templates, by index."""
+        return self.catalogue.action_names
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """The features, in their order."""
+        return self.catalogue.feature_names

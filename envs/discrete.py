@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .actions import Action
-from .catalogue import Catalogue
+from .catalogue import Catalogue, Numbered
 from .conversation import ConversationEnv, Observation, Snapshot
 from .errors import BadArgument, InvalidAction, ResetNeeded
 from .memory import Memory
@@ -29,7 +29,7 @@ def catalogue_of(kind: ConversationEnv | type[ConversationEnv]) -> Catalogue:
     return kind.parts.catalogue
 
 
-class DiscreteView(gymnasium.Wrapper[Features, Any, Observation, Any], gymnasium.utils.RecordConstructorArgs):
+class DiscreteView(Numbered, gymnasium.Wrapper[Features, Any, Observation, Any], gymnasium.utils.RecordConstructorArgs):
     """Numbered action templates, whose slots are bound from memory, and features computed from memory alone.
 
     Rewards, ends and infos are those of the environment for the same actions. A template that memory cannot bind is
@@ -64,16 +64,6 @@ class DiscreteView(gymnasium.Wrapper[Features, Any, Observation, Any], gymnasium
         self.action_space = gymnasium.spaces.Discrete(len(self.action_names))
         self.observation_space = gymnasium.spaces.Box(0, 1, (len(self.feature_names),), np.float32)
         self._memory: Memory | None = None
-
-    @property
-    def action_names(self) -> tuple[str, ...]:
-        """The templates, by index."""
-        return self.catalogue.action_names
-
-    @property
-    def feature_names(self) -> tuple[str, ...]:
-        """The features, in their order."""
-        return self.catalogue.feature_names
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Features, Info]:
         """Begin a conversation."""

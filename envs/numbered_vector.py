@@ -12,7 +12,7 @@ import numpy.typing as npt
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
-from .catalogue import Catalogue
+from .catalogue import Catalogue, Numbered
 from .errors import BadArgument, InvalidAction, ResetNeeded
 from .vector import chosen_by, seeds_of
 from .walk import Flags, Floats, Indices, Rows
@@ -20,7 +20,7 @@ from .walk import Flags, Floats, Indices, Rows
 Options = dict[str, Any] | None
 
 
-class NumberedVectorEnv(VectorEnv[Rows, Any, Any], ABC):
+class NumberedVectorEnv(Numbered, VectorEnv[Rows, Any, Any], ABC):
     """`num_envs` conversations: arrays of indices in, arrays of features out.
 
     A conversation that ends begins anew within the same step, and is told of as `SyncVectorEnv` does: its last
@@ -38,16 +38,6 @@ class NumberedVectorEnv(VectorEnv[Rows, Any, Any], ABC):
         self.action_space = batch_space(self.single_action_space, num_envs)
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self._begun = False
-
-    @property
-    def action_names(self) -> tuple[str, ...]:
-        """The templates, by index."""
-        return self.catalogue.action_names
-
-    @property
-    def feature_names(self) -> tuple[str, ...]:
-        """The features, in their order."""
-        return self.catalogue.feature_names
 
     def reset(
         self,

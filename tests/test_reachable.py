@@ -16,7 +16,7 @@ import stateset_gym  # noqa: F401  (registers the environments)
 from stateset_gym.__main__ import app
 from stateset_gym.envs.customer_service import desk
 from stateset_gym.envs.customer_service.actions import Ask, ListProducts
-from stateset_gym.envs.discrete import DiscreteView
+from stateset_gym.envs.discrete import DiscreteView, catalogue_of
 from stateset_gym.envs.optimum import Optimum
 from stateset_gym.envs.table import Table
 from stateset_gym.envs.tabular import tabulate
@@ -97,7 +97,7 @@ def test_actions_that_differ_by_the_path_are_found_by_themselves_and_not_by_luck
     assert all(SAYS["BindsByTheOrderOfReading"] in finding.what for finding in findings)
     env = faults.BindsByTheOrderOfReading()
     scene = "CustomerService-v0/train/easy/000000"
-    walker = Walker(env, env.parts.catalogue, scene, tabulate(type(env), scene), {})  # type: ignore[arg-type]
+    walker = Walker(env, catalogue_of(env), scene, tabulate(type(env), scene), {})
     walker.everywhere()
     assert set(walker.wrong) == {"bound"}
 
@@ -503,10 +503,9 @@ def test_walks_hold_the_table_against_the_environment() -> None:
     kind = registry.kind_of(DESK)
     scene = "CustomerService-v0/train/easy/000019"
     table = tabulate(kind, scene)
-    assert kind.parts.catalogue is not None
 
     def met(**changed: Any) -> set[str]:
-        walker = Walker(kind(), kind.parts.catalogue, scene, replace(table, **changed), {})  # type: ignore[arg-type]
+        walker = Walker(kind(), catalogue_of(kind), scene, replace(table, **changed), {})
         walker.everywhere()
         walker.at_random(4)
         return set(walker.wrong)

@@ -1,7 +1,7 @@
 """The exact optimum equals the best that trying everything finds, and the expert's return is told exactly."""
 
 import functools
-from typing import Any
+from typing import Any, Literal
 
 import gymnasium
 import numpy as np
@@ -103,10 +103,12 @@ def test_an_optimum_of_0_or_more_is_exact_and_one_below_is_a_bound(table: Table,
 
 @pytest.mark.parametrize("level", ["easy", "normal", "hard"])
 @pytest.mark.parametrize("env_id", ["StateSet/Echo-v0", "StateSet/TicketTriage-v0", SHOP])
-def test_in_the_environments_here_the_first_step_can_be_free_and_the_optimum_is_exact(env_id: str, level: str) -> None:
+def test_in_the_environments_here_the_first_step_can_be_free_and_the_optimum_is_exact(
+    env_id: str, level: Literal["easy", "normal", "hard"]
+) -> None:
     """To say goodbye, any word, or any answer costs nothing at first, whatever the prices."""
     kind = kind_of(env_id)
-    name = kind(difficulty=level).pool[0]  # type: ignore[arg-type]
+    name = kind(difficulty=level).pool[0]
     table = tabulate(kind, name, cap=2)
     table = table if table.explored[0] else tabulate(kind, name, cap=60)
     free = table.penalty(HARSH)[0] == 0
